@@ -1,0 +1,50 @@
+# Every verb sets up what it needs in a virtual environment of its own, once.
+# PYTHON=python3.13 make test   picks the interpreter; each interpreter keeps its environment.
+
+PYTHON ?= python3
+VENV   := $(if $(filter python3,$(notdir $(PYTHON))),.venv,.venv-$(notdir $(PYTHON)))
+BIN    := $(VENV)/bin
+TESTS  ?= tests
+
+.PHONY: help demo test check bench docs clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo    run examples/gateway.py: HTTP on port 8000, a TCP echo on port 9000"
+	@echo "make test    run the test suite (TESTS=tests/unit for a part of it)"
+	@echo "make check   ruff, mypy --strict, architecture tests"
+	@echo "make bench   measure against other servers (needs wrk)"
+	@echo "make docs    build the documentation into site/"
+	@echo "PYTHON=python3.13 make test   uses that interpreter"
+
+demo: $(VENV)/.ready-standard
+	$(BIN)/python examples/gateway.py
+
+test: $(VENV)/.ready-test
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
+
+check: $(VENV)/.ready-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/architecture
+
+bench: $(VENV)/.ready-test
+	@command -v wrk >/dev/null || { echo "make bench needs wrk: apt-get install wrk" >&2; exit 1; }
+	$(BIN)/python bench/http.py
+
+docs: $(VENV)/.ready-docs
+	$(BIN)/mkdocs build --strict --quiet --config-file scripts/mkdocs.yml
+	@echo "open site/index.html"
+
+clean:
+	rm -rf build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/.ready-standard: pyproject.toml scripts/venv.sh
+	bash scripts/venv.sh "$(PYTHON)" "$(VENV)" standard
+
+$(VENV)/.ready-test: pyproject.toml scripts/venv.sh
+	bash scripts/venv.sh "$(PYTHON)" "$(VENV)" standard,test
+
+$(VENV)/.ready-docs: pyproject.toml scripts/venv.sh
+	bash scripts/venv.sh "$(PYTHON)" "$(VENV)" docs

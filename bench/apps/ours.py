@@ -1,0 +1,69 @@
+"""BlackBull: the whole framework path - routing, typed handlers, limits and timeouts, events.
+
+Run as a script: ours.py PORT [--msgspec]. Without ``--msgspec`` the optional JSON library is made
+to look absent, so that JSON is serialised by the standard library, as it is for the peers.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+
+from payloads import BIG, HELLO, MESSAGE, PART, PARTS
+
+# Before the import: what is looked for then is not found.
+if "--msgspec" not in sys.argv:
+    sys.modules["msgspec"] = None  # type: ignore[assignment]
+
+from blackbull import BlackBull, Response
+
+app = BlackBull()
+
+
+@app.route(path="/plaintext")
+async def plaintext() -> Response:
+    return Response(HELLO, content_type="text/plain; charset=utf-8")
+
+
+@app.route(path="/json")
+async def message() -> dict[str, str]:
+    return {"message": MESSAGE}
+
+
+@app.route(path="/users/{id:int}")
+async def user(id: int) -> dict[str, int]:
+    return {"id": id}
+
+
+@app.route(path="/echo", methods=["POST"])
+async def echo(body: bytes) -> bytes:
+    return body
+
+
+@app.route(path="/big")
+async def big() -> bytes:
+    return BIG
+
+
+@app.route(path="/stream")
+async def stream() -> AsyncIterator[bytes]:
+    for _ in range(PARTS):
+        yield PART
+
+
+def main() -> None:
+    """Serve on the port given, after making sure that nothing of ours is compiled."""
+    compiled = [
+        name
+        for name, module in sys.modules.items()
+        if name.split(".")[0] == "blackbull" and str(module.__file__).endswith(".so")
+    ]
+    if compiled:
+        sys.exit(f"compiled modules would be measured, not the interpreted ones: {compiled}")
+    port = int(sys.argv[1])
+    del sys.argv[1:]
+    app.run(port=port)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""Everything that works today, in one process. ``make demo`` runs it.
+
+HTTP is on port 8000, a raw TCP echo on port 9000.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from blackbull import BlackBull, Connection, Event, EventSourceResponse, HTTPException
+from blackbull.abc import ProtocolContext, Reader, Writer
+
+HTTP_PORT = 8000
+ECHO_PORT = 9000
+
+app = BlackBull()
+app.enable_openapi(title="Gateway", version="0.1.0")
+
+
+@dataclass
+class Reading:
+    """What one sensor measured."""
+
+    sensor: str
+    celsius: float
+
+
+readings: dict[str, Reading] = {}
+echoed = 0
+
+
+@app.route(path="/")
+async def index() -> str:
+    return "HTTP here; raw TCP echo on :9000.\n"
+
+
+@app.route(path="/readings/{sensor}", methods=["GET"])
+async def read(sensor: str) -> Reading:
+    if sensor not in readings:
+        raise HTTPException(404, f"sensor {sensor!r} has not reported")
+    return readings[sensor]
+
+
+@app.route(path="/readings", methods=["POST"])
+async def report(reading: Reading) -> Reading:
+    readings[reading.sensor] = reading
+    return reading
+
+
+@app.route(path="/upload", methods=["POST"])
+async def upload(conn: Connection) -> dict[str, int]:
+    size = 0
+    async for part in conn.stream():
+        size += len(part)
+    return {"bytes": size}
+
+
+async def ticks() -> AsyncIterator[str]:
+    while True:
+        yield time.strftime("%H:%M:%S")
+        await asyncio.sleep(1)
+
+
+@app.route(path="/clock")
+async def clock() -> EventSourceResponse:
+    return EventSourceResponse(ticks())
+
+
+@app.route(path="/stats")
+async def stats() -> dict[str, int]:
+    return {"readings": len(readings), "echoed": echoed}
+
+
+@app.raw_handler("echo", port=ECHO_PORT)
+async def echo(reader: Reader, writer: Writer, ctx: ProtocolContext) -> None:
+    while data := await reader.read(65536):
+        if ctx.aggregator is not None:
+            await ctx.aggregator.on_message_received("echo", "data", len(data))
+        await writer.write(data)
+
+
+@app.on("message_received")
+async def count(event: Event) -> None:
+    global echoed  # noqa: PLW0603 -- the whole state of the demo
+    echoed += 1
+
+
+GUIDE = f"""
+Try, in another terminal:
+
+  curl http://127.0.0.1:{HTTP_PORT}/
+  curl -d '{{"sensor": "attic", "celsius": 21.5}}' http://127.0.0.1:{HTTP_PORT}/readings
+  curl http://127.0.0.1:{HTTP_PORT}/readings/attic
+  curl --data-binary @README.md http://127.0.0.1:{HTTP_PORT}/upload
+  curl -N http://127.0.0.1:{HTTP_PORT}/clock
+  echo hello | nc -N 127.0.0.1 {ECHO_PORT}
+  curl http://127.0.0.1:{HTTP_PORT}/stats
+
+and in a browser  http://127.0.0.1:{HTTP_PORT}/docs
+
+Ctrl-C stops it.
+"""
+
+if __name__ == "__main__":
+    print(GUIDE, flush=True)
+    app.run(port=HTTP_PORT)

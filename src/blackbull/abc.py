@@ -1,0 +1,327 @@
+"""The contracts between the layers; this file reads on its own.
+
+A connection is accepted, a :class:`ProtocolBinding` is chosen for it by its opening bytes, and
+the binding serves it in one of two ways:
+
+* it *pulls*: ``await conn.reader.read(n)``, ``await conn.writer.write(data)``; or
+* it *is fed*: ``conn.attach(consumer)``, and every arrival is handed to the
+  :class:`Consumer` synchronously, in the callback that received it.
+"""
+
+from __future__ import annotations
+
+import enum
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+Address = tuple[str, int | None]
+"""Host and port; ``(path, None)`` for a Unix socket."""
+
+
+class Reader(ABC):
+    """The bytes that a peer sends, for a protocol that pulls. Cancelling a read loses nothing."""
+
+    @abstractmethod
+    async def read(self, n: int = -1) -> bytes:
+        """Return 1 to *n* bytes as soon as any are there; all that has arrived if *n* is -1.
+
+        Returns:
+            ``b""`` at the end of the stream, and only there (or if *n* is 0).
+
+        Raises:
+            ConnectionLost: the connection was reset.
+        """
+
+    @abstractmethod
+    async def readexactly(self, n: int) -> bytes:
+        """Return exactly *n* bytes.
+
+        Raises:
+            IncompleteRead: the stream ended first.
+            ConnectionLost: the connection was reset.
+        """
+
+    @abstractmethod
+    async def readuntil(self, separator: bytes = b"\n", *, limit: int = 65536) -> bytes:
+        """Return the bytes up to and including *separator*.
+
+        Raises:
+            LimitExceeded: no separator within *limit* bytes (``limit="readuntil"``).
+            IncompleteRead: the stream ended first.
+            ConnectionLost: the connection was reset.
+        """
+
+    @abstractmethod
+    async def peek(self, n: int) -> bytes:
+        """Return the next *n* bytes, fewer only at the end of the stream, without consuming them.
+
+        Raises:
+            ConnectionLost: the connection was reset.
+        """
+
+    @abstractmethod
+    def at_eof(self) -> bool:
+        """Return True when the stream has ended and everything was read."""
+
+
+class Writer(ABC):
+    """The bytes that we send, with back-pressure."""
+
+    @abstractmethod
+    async def write(self, data: bytes) -> None:
+        """Send *data*; wait while the peer does not take it. Cancelling may leave it queued.
+
+        Raises:
+            ConnectionLost: the connection is gone.
+            WriteTimeout: the peer took nothing for the write timeout.
+        """
+
+    @abstractmethod
+    async def writelines(self, parts: Iterable[bytes]) -> None:
+        """Send *parts* in order, in one call to the transport; otherwise as :meth:`write`.
+
+        Raises:
+            ConnectionLost: the connection is gone.
+            WriteTimeout: the peer took nothing for the write timeout.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Send what is queued, then close. Calling it again does nothing."""
+
+
+AbstractReader = Reader
+AbstractWriter = Writer
+
+
+class Deadline(ABC):
+    """The one timer of a connection. Setting it costs an attribute; it is re-armed lazily."""
+
+    __slots__ = ("at",)
+
+    at: float
+    """When it expires, in seconds of the loop's clock; ``inf`` while nothing is due."""
+
+    @abstractmethod
+    def set(self, seconds: float) -> None:
+        """Expire *seconds* from now, instead of whatever was set; 0 or less: never."""
+
+    @abstractmethod
+    def clear(self) -> None:
+        """Nothing is due."""
+
+
+class Consumer(ABC):
+    """What a fed protocol attaches: it gets every happening in the callback that found it."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def data_received(self, data: bytes) -> None:
+        """Take bytes that arrived; never empty."""
+
+    @abstractmethod
+    def eof_received(self) -> None:
+        """The peer will send no more; we may still write. Close the view when done."""
+
+    @abstractmethod
+    def connection_lost(self, error: Exception | None) -> None:
+        """The connection is gone. Called once, last."""
+
+    @abstractmethod
+    def writing_paused(self) -> None:
+        """The peer takes our bytes too slowly: more than the high-water mark is queued."""
+
+    @abstractmethod
+    def writing_resumed(self) -> None:
+        """The queue fell below the low-water mark."""
+
+    @abstractmethod
+    def deadline_expired(self) -> None:
+        """The deadline passed; it is clear until it is set again."""
+
+    @abstractmethod
+    def shutdown(self) -> None:
+        """The server stops: finish what is under way, start nothing, then close the view."""
+
+
+class Aggregator(Protocol):
+    """What a raw protocol handler sees of the event system."""
+
+    async def on_message_received(
+        self, protocol: str, message_type: str, payload_size: int
+    ) -> None:
+        """Emit ``message_received``; *payload_size* in bytes."""
+
+    async def on_message_sent(self, protocol: str, message_type: str, payload_size: int) -> None:
+        """Emit ``message_sent``; *payload_size* in bytes."""
+
+
+class ConnectionView(ABC):
+    """One accepted connection, as a binding sees it."""
+
+    __slots__ = ("protocol",)
+
+    protocol: str
+    """The name of the binding that serves it; ``""`` until one is chosen."""
+
+    @property
+    @abstractmethod
+    def reader(self) -> Reader:
+        """For protocols that pull; from byte zero, whatever detection has looked at."""
+
+    @property
+    @abstractmethod
+    def writer(self) -> Writer:
+        """For protocols that pull."""
+
+    @property
+    @abstractmethod
+    def peername(self) -> Address | None:
+        """The peer's address."""
+
+    @property
+    @abstractmethod
+    def sockname(self) -> Address | None:
+        """Our address."""
+
+    @property
+    @abstractmethod
+    def ssl(self) -> object | None:
+        """The ``ssl.SSLObject`` of a TLS connection, None on cleartext."""
+
+    @property
+    @abstractmethod
+    def alpn(self) -> str | None:
+        """The protocol that TLS negotiated."""
+
+    @property
+    @abstractmethod
+    def connection_id(self) -> str:
+        """32 hexadecimal digits, unique per connection."""
+
+    @property
+    @abstractmethod
+    def aggregator(self) -> Aggregator | None:
+        """The event system, or None where nobody can listen."""
+
+    @property
+    @abstractmethod
+    def deadline(self) -> Deadline:
+        """The connection's one timer."""
+
+    @abstractmethod
+    def attach(self, consumer: Consumer) -> None:
+        """Feed *consumer* from now on, first with whatever arrived and was not consumed.
+
+        An end of the stream or a loss that happened before is told to it as well.
+        """
+
+    @abstractmethod
+    def unread(self, data: bytes) -> None:
+        """Give *data* back and detach: the consumer attached next gets it first.
+
+        For a consumer that hands the connection on. Whatever happens meanwhile waits as well:
+        more bytes, the end of the stream, the loss of the connection.
+        """
+
+    @abstractmethod
+    def send(self, data: bytes) -> None:
+        """Queue *data* for the peer without waiting. After the connection is lost: nothing."""
+
+    @abstractmethod
+    def send_parts(self, parts: list[bytes]) -> None:
+        """Queue *parts* in order, uncopied, in one call to the transport."""
+
+    @abstractmethod
+    def pause_reading(self) -> None:
+        """Stop taking bytes from the peer. Idempotent."""
+
+    @abstractmethod
+    def resume_reading(self) -> None:
+        """Take bytes again. Idempotent."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Send what is queued, then close. Idempotent."""
+
+    @abstractmethod
+    def linger(self) -> None:
+        """Close so that the peer can read our last words: half-close, then discard, bounded."""
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Drop what is queued and reset the connection."""
+
+
+class Refusal(enum.Enum):
+    """Why a connection is turned away before its protocol served it."""
+
+    TIMEOUT = "the opening bytes came too slowly"
+    OVERLOADED = "too many connections"
+    SHUTDOWN = "the server is stopping"
+
+
+class ProtocolDetector(ABC):
+    """Recognises a protocol by its opening bytes."""
+
+    protocol_name: str = ""
+
+    @abstractmethod
+    def detect(self, prefix: bytes, alpn: str | None) -> bool | None:
+        """Judge the opening bytes; consumes nothing.
+
+        Args:
+            prefix: What the peer sent so far.
+            alpn: The protocol that TLS negotiated, or None.
+
+        Returns:
+            True: mine. False: not mine, whatever follows. None: more bytes are needed.
+        """
+
+
+class ProtocolBinding(ABC):
+    """One protocol at the dispatcher's door. A new protocol is one of these and nothing else."""
+
+    name: str = ""
+    detection_read: int = -1
+    """Bytes that :meth:`detect` wants to see: -1 up to CRLF, 0 nothing, N exactly N."""
+    alpn: ClassVar[tuple[str, ...]] = ()
+    """ALPN identifiers that name this protocol."""
+    fed: ClassVar[bool] = False
+    """True: :meth:`serve` attaches a consumer and returns without ever waiting (needs no task)."""
+
+    def detect(self, prefix: bytes, alpn: str | None) -> bool | None:
+        """Judge the opening bytes, as :meth:`ProtocolDetector.detect`; default: not mine."""
+        return False
+
+    @abstractmethod
+    async def serve(self, conn: ConnectionView) -> None:
+        """Serve *conn*: pull until done (it is closed on return), or attach a consumer."""
+
+    async def refuse(self, conn: ConnectionView, why: Refusal) -> None:
+        """Turn *conn* away in the protocol's own words; default: close without a word."""
+        conn.close()
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolContext:
+    """What a raw protocol handler knows about its connection.
+
+    Attributes:
+        peername: The peer's address, ``(host, port)``.
+        sockname: Our address, ``(host, port)``.
+        ssl: The ``ssl.SSLObject``, None on cleartext.
+        connection_id: 32 hexadecimal digits, for log correlation.
+        protocol: The registered name.
+        aggregator: The event system; None where nobody can listen.
+    """
+
+    peername: Address | None
+    sockname: Address | None
+    ssl: object | None
+    connection_id: str
+    protocol: str
+    aggregator: Aggregator | None

@@ -1,0 +1,8 @@
+"""The application layer."""
+
+from __future__ import annotations
+
+from .application import BlackBull
+from .group import RouteGroup
+
+__all__ = ["BlackBull", "RouteGroup"]

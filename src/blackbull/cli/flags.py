@@ -1,0 +1,104 @@
+"""The flags that say where and how to serve; the same for scripts and for the command."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from blackbull.errors import ConfigurationError
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that raises instead of ending the program; nothing is abbreviated."""
+
+    def __init__(self, prog: str | None = None, *, description: str | None = None) -> None:
+        super().__init__(prog=prog, description=description, allow_abbrev=False, add_help=False)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what is wrong with the command line.
+
+        Raises:
+            ConfigurationError: always.
+        """
+        raise ConfigurationError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """What the command line said; None where it said nothing.
+
+    Attributes:
+        host: Address to bind.
+        port: Port of the HTTP listener; 0 takes any free one.
+        certfile: Path of the certificate chain, PEM.
+        keyfile: Path of the private key, PEM.
+        workers: Number of processes.
+        reload: Serve anew whenever a source file changes.
+    """
+
+    host: str | None = None
+    port: int | None = None
+    certfile: str | None = None
+    keyfile: str | None = None
+    workers: int | None = None
+    reload: bool | None = None
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Let *parser* understand the flags of :class:`Flags`."""
+    parser.add_argument("--host", metavar="ADDRESS", help="address to bind (127.0.0.1)")
+    parser.add_argument("--port", metavar="N", type=port_number, help="port of HTTP (8000)")
+    parser.add_argument("--cert", "--certfile", metavar="PATH", dest="certfile",
+                        help="certificate chain, PEM; switches TLS on")  # fmt: skip
+    parser.add_argument("--key", "--keyfile", metavar="PATH", dest="keyfile",
+                        help="private key, PEM")  # fmt: skip
+    parser.add_argument("--workers", metavar="N", type=worker_count, help="processes (1)")
+    parser.add_argument("--reload", action="store_true", default=None,
+                        help="serve anew whenever a source file changes")  # fmt: skip
+
+
+def port_number(text: str) -> int:
+    """Return the port that *text* names.
+
+    Raises:
+        argparse.ArgumentTypeError: it is no number from 0 to 65535.
+    """
+    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: give a number from 0 to 65535")
+    return int(text)
+
+
+def worker_count(text: str) -> int:
+    """Return the number of workers that *text* names.
+
+    Raises:
+        argparse.ArgumentTypeError: it is no positive number.
+    """
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of workers: give 1 or more")
+    return int(text)
+
+
+def to_flags(found: argparse.Namespace) -> Flags:
+    """Return the flags among what a parser *found*."""
+    return Flags(
+        host=found.host,
+        port=found.port,
+        certfile=found.certfile,
+        keyfile=found.keyfile,
+        workers=found.workers,
+        reload=found.reload,
+    )
+
+
+def parse_flags(argv: Sequence[str]) -> Flags:
+    """Return the flags in a script's arguments; what is no flag of ours is left alone.
+
+    Raises:
+        ConfigurationError: one of our flags has a value that cannot be.
+    """
+    parser = Parser()
+    add_flags(parser)
+    return to_flags(parser.parse_known_args(list(argv))[0])

@@ -1,0 +1,47 @@
+"""Extensions: parts of an application that come from elsewhere."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Generic, Protocol, TypeVar
+
+
+class ExtensionHost(Protocol):
+    """The part of an application that an extension may rely on being there."""
+
+    extensions: dict[str, object]
+
+
+HostT = TypeVar("HostT", bound=ExtensionHost)
+
+
+class Extension(ABC, Generic[HostT]):
+    """A part that registers itself with an application.
+
+    ``app.add_extension(MyExtension())`` calls :meth:`init_app` at once, and :meth:`startup` and
+    :meth:`shutdown` around serving. A published ``blackbull-<name>`` uses the key ``<name>``.
+    """
+
+    extension_key: ClassVar[str] = ""
+
+    @abstractmethod
+    def init_app(self, app: HostT) -> None:
+        """Register routes, protocols and listeners with *app*.
+
+        Raises:
+            RuntimeError: the application already has an extension with this key.
+        """
+
+    async def startup(self, app: HostT) -> None:
+        """Called before the first connection is accepted."""
+
+    async def shutdown(self, app: HostT) -> None:
+        """Called after the last connection was closed."""
+
+    def _register(self, app: HostT) -> None:
+        key = self.extension_key
+        if not key:
+            raise RuntimeError(f"{type(self).__name__} needs an extension_key")
+        if key in app.extensions:
+            raise RuntimeError(f"an extension named {key!r} is already registered; add it once")
+        app.extensions[key] = self

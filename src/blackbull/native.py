@@ -1,0 +1,61 @@
+"""The one seam between whoever serves and the application: typed messages, no dicts.
+
+``NativeApp`` is what a server drives. Our own server, the ASGI guest adapter and the in-process
+test client all call it with a :class:`~blackbull.connection.Connection`, a ``receive`` that
+returns :data:`RequestMessage` and a ``send`` that takes :data:`ResponseMessage`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeAlias
+
+from .connection import Connection
+from .messages import (
+    InterimResponse,
+    Receive,
+    RequestBody,
+    RequestDisconnected,
+    RequestMessage,
+    ResponseBody,
+    ResponseStart,
+    ResponseTrailers,
+)
+from .response import Response, ResponseMessage, Send
+
+__all__ = [
+    "InterimResponse",
+    "NativeApp",
+    "NativeHandler",
+    "Receive",
+    "RequestBody",
+    "RequestDisconnected",
+    "RequestMessage",
+    "ResponseBody",
+    "ResponseMessage",
+    "ResponseStart",
+    "ResponseTrailers",
+    "Send",
+]
+
+NativeHandler: TypeAlias = Callable[[Connection, Receive, Send], Awaitable[None]]
+
+
+class NativeApp(Protocol):
+    """An application, as servers drive it."""
+
+    def begin(self, conn: Connection) -> Response | NativeHandler:
+        """Answer at once if nothing has to be waited for; else say who answers in a task.
+
+        Called in the callback that received the request, so it must not block. It never raises:
+        what a handler raises has become an error response or the handler that makes one.
+        """
+
+    async def __call__(self, conn: Connection, receive: Receive, send: Send) -> None:
+        """Answer one request; what :meth:`begin` starts, all of it in the current task."""
+
+    async def startup(self) -> None:
+        """Run before the first connection is accepted; an exception stops the server."""
+
+    async def shutdown(self) -> None:
+        """Run after the last connection was closed."""

@@ -1,0 +1,268 @@
+"""The composition root: one application, one server, one process, until a signal ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import Final, TypeAlias, cast
+
+from blackbull.asgi.host import HostedApp
+from blackbull.asgi.types import ASGIApplication
+from blackbull.cli.flags import Flags, parse_flags
+from blackbull.cli.target import describe
+from blackbull.config import Settings, load_settings
+from blackbull.errors import BlackBullError, ConfigurationError, MissingExtra
+from blackbull.native import NativeApp
+from blackbull.openapi import OpenAPIExtension
+from blackbull.server.server import Listening, Server
+from blackbull.server.workers.reload import is_child, supervise
+
+# OpenAPIExtension is for app.enable_openapi(), whose layer may not reach up to it.
+__all__ = ["OpenAPIExtension", "run"]
+
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+Handler: TypeAlias = Callable[[int, FrameType | None], object] | int | None
+
+
+def run(
+    app: object,
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    certfile: str | None = None,
+    keyfile: str | None = None,
+    workers: int | None = None,
+    reload: bool | None = None,
+    argv: Sequence[str] | None = None,
+) -> None:
+    """Serve *app* until SIGINT or SIGTERM; a second signal ends the process at once.
+
+    A flag on the command line wins over an argument, an argument over a ``BLACKBULL_*`` variable
+    of the environment, and that over the default.
+
+    Args:
+        app: A BlackBull application, or any ASGI 3.0 application.
+        host: Address to bind; 127.0.0.1 unless told otherwise.
+        port: Port of the HTTP listener; 8000 unless told otherwise, 0 takes any free one.
+        certfile: Path of the certificate chain, PEM; switches TLS on.
+        keyfile: Path of the private key, PEM.
+        workers: Number of processes; only 1 for now.
+        reload: Serve anew whenever a Python file below the current directory changes.
+        argv: The command line's flags; ``sys.argv[1:]`` if None.
+
+    Raises:
+        SystemExit: 1 with one line on stderr: nothing can be served.
+    """
+    try:
+        given = Flags(host, port, certfile, keyfile, workers, reload)
+        flags = merge(parse_flags(sys.argv[1:] if argv is None else argv), given)
+        if flags.keyfile and not flags.certfile:
+            raise ConfigurationError("a key without its certificate: say --cert PATH, too")
+        settings = apply_flags(load_settings(), flags)
+        check(settings)
+        if settings.reload and not is_child():
+            status = supervise(say, drain_timeout=settings.drain_timeout)
+        else:
+            log_to_stderr()
+            with asyncio.Runner(loop_factory=loop_factory(settings)) as loop_runner:
+                status = loop_runner.run(serve(as_native_app(app), settings))
+    except BlackBullError as error:
+        say(" ".join(str(error).split()))
+        raise SystemExit(1) from error
+    if status:
+        raise SystemExit(status)
+
+
+class LifespanFailed(BlackBullError):
+    """The application's startup or shutdown raised. The text says which, and what."""
+
+
+def merge(first: Flags, second: Flags) -> Flags:
+    """Return *first* with what it leaves open taken from *second*."""
+    open_names = [name for name in Flags.__slots__ if getattr(first, name) is None]
+    return replace(first, **{name: getattr(second, name) for name in open_names})
+
+
+def apply_flags(settings: Settings, flags: Flags) -> Settings:
+    """Return *settings* with everything that *flags* say about them.
+
+    Raises:
+        ConfigurationError: a value is out of its range.
+    """
+    return replace(
+        settings,
+        host=settings.host if flags.host is None else flags.host,
+        port=settings.port if flags.port is None else flags.port,
+        certfile=flags.certfile or settings.certfile,
+        keyfile=flags.keyfile or settings.keyfile,
+        workers=settings.workers if flags.workers is None else flags.workers,
+        reload=settings.reload if flags.reload is None else flags.reload,
+    )
+
+
+def check(settings: Settings) -> None:
+    """Refuse what cannot be served, before anything is started.
+
+    Raises:
+        ConfigurationError: more than one worker, or a file that is not there.
+    """
+    if settings.workers != 1:
+        raise ConfigurationError(
+            f"{settings.workers} workers: more than one is not supported yet; "
+            "leave it out, or say 1"
+        )
+    for what, path in (("certificate", settings.certfile), ("key", settings.keyfile)):
+        if path and not Path(path).is_file():
+            raise ConfigurationError(f"there is no {what} file {path!r}")
+
+
+def as_native_app(app: object) -> NativeApp:
+    """Return *app*, hosted if it is an ASGI application.
+
+    Raises:
+        ConfigurationError: it is neither.
+    """
+    if callable(getattr(app, "begin", None)):
+        return cast(NativeApp, app)
+    return HostedApp(cast(ASGIApplication, app))
+
+
+def loop_factory(settings: Settings) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return how to make the event loop: uvloop's if it is wanted or, by default, installed.
+
+    Raises:
+        MissingExtra: uvloop is asked for and not installed.
+    """
+    if settings.uvloop is False:
+        return None
+    try:
+        import uvloop  # noqa: PLC0415 -- an optional package
+    except ImportError as error:
+        if settings.uvloop:
+            raise MissingExtra(
+                "BB_UVLOOP=1 needs the 'uvloop' package: pip install 'blackbull[standard]'"
+            ) from error
+        return None
+    return uvloop.new_event_loop
+
+
+def log_to_stderr() -> None:
+    """Show warnings and errors of the framework, unless the program has set up logging."""
+    logger = logging.getLogger("blackbull")
+    silent = all(isinstance(handler, logging.NullHandler) for handler in logger.handlers)
+    if silent and not logging.getLogger().handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+        handler.setLevel(logging.WARNING)
+        logger.addHandler(handler)
+
+
+async def serve(app: NativeApp, settings: Settings) -> int:
+    """Start, say where, and serve until a signal; then let what is under way end.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        ConfigurationError: a listener cannot be opened.
+        LifespanFailed: the application's startup or shutdown raised.
+    """
+    server = Server(app, settings=settings)
+    with Signals(asyncio.get_running_loop()) as signals:
+        if not await signals.unless_stopped(start(server)):
+            return 0
+        say(describe_listeners(server.listening))
+        await signals.stop.wait()
+        say("stopping; another signal ends it at once")
+        try:
+            await server.stop(settings.drain_timeout)
+        except Exception as error:
+            raise LifespanFailed(f"the application's shutdown failed: {describe(error)}") from error
+    return 0
+
+
+async def start(server: Server) -> None:
+    """Start *server*, and tell its own failures from the application's."""
+    try:
+        await server.start()
+    except ConfigurationError:
+        raise
+    except Exception as error:
+        raise LifespanFailed(f"the application did not start: {describe(error)}") from error
+
+
+class Signals:
+    """What a signal means: the first asks to stop, the second ends the process.
+
+    Attributes:
+        stop: Set by the first signal.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.stop = asyncio.Event()
+        self._loop = loop
+        self._before: dict[signal.Signals, Handler] = {}
+
+    def __enter__(self) -> Signals:
+        # Only the main thread may have handlers; elsewhere whoever started the thread ends it.
+        if threading.current_thread() is threading.main_thread():
+            for number in SIGNALS:
+                self._before[number] = signal.getsignal(number)
+                self._loop.add_signal_handler(number, self._first)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            self._loop.remove_signal_handler(number)
+            signal.signal(number, handler)
+
+    async def unless_stopped(self, work: Coroutine[object, object, None]) -> bool:
+        """Do *work*, but cancel it when a signal comes first; return True if it was done."""
+        task = asyncio.ensure_future(work)
+        stopped = asyncio.ensure_future(self.stop.wait())
+        await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if not task.done():
+            task.cancel()
+        try:
+            await task
+        except asyncio.CancelledError:
+            return False
+        return True
+
+    def _first(self) -> None:
+        for number in self._before:
+            self._loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+        self.stop.set()
+
+
+def describe_listeners(listening: Iterable[Listening]) -> str:
+    """Return one line that says where each protocol is to be reached."""
+    return "serving " + ", ".join(
+        f"{each.protocol} on {describe_address(each)}" for each in listening
+    )
+
+
+def describe_address(listening: Listening) -> str:
+    """Return the address as people type it: ``http://127.0.0.1:8000``, ``[::1]:9000``."""
+    host, port = listening.address
+    if port is None:
+        return f"unix:{host}"
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    if listening.protocol == "http":
+        return f"{'https' if listening.tls else 'http'}://{address}"
+    return f"{address} (TLS)" if listening.tls else address
+
+
+def say(line: str) -> None:
+    """Tell the person who started us, on stderr."""
+    print(f"blackbull: {line}", file=sys.stderr, flush=True)

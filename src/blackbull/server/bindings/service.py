@@ -1,0 +1,92 @@
+"""What all connections of one HTTP listener share."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import time
+from collections.abc import Coroutine
+from email.utils import formatdate
+from typing import Final
+
+from blackbull.config import Settings
+from blackbull.log import LimitLog
+from blackbull.native import NativeApp
+from blackbull.protocol.http1 import HeadParser, HTTP1Limits
+
+from .upgrade import Upgrade
+
+logger = logging.getLogger("blackbull.server")
+
+EAGER: Final = sys.version_info >= (3, 12)
+
+
+class HTTPService:
+    """The application, the settings and the running tasks behind an HTTP listener.
+
+    Args:
+        app: What answers.
+        settings: Limits and timeouts.
+        loop: The loop that serves.
+        limits: Where limits that fire are recorded.
+        secure: The listener speaks TLS.
+
+    Attributes:
+        date: The ``date`` field line and the empty line that ends a head; made every second.
+        upgrades: What an HTTP/1.1 connection can be switched to, by lower-case token.
+    """
+
+    __slots__ = (
+        "_ticker", "app", "date", "limit_log", "loop", "parser", "settings", "tasks", "upgrades",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        app: NativeApp,
+        settings: Settings,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        limits: LimitLog,
+        secure: bool = False,
+    ) -> None:
+        self.app = app
+        self.settings = settings
+        self.loop = loop
+        self.limit_log = limits
+        self.parser = HeadParser(
+            HTTP1Limits(
+                max_header_line=settings.header_max_line,
+                max_header_total=settings.header_max_total,
+                max_body=settings.max_body_size,
+            ),
+            secure=secure,
+        )
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.upgrades: dict[bytes, Upgrade] = {}
+        self.date = b""
+        self._ticker: asyncio.TimerHandle | None = None
+        self._tick()
+
+    def _tick(self) -> None:
+        now = time.time()
+        self.date = b"\r\ndate: " + formatdate(now, usegmt=True).encode() + b"\r\n\r\n"
+        self._ticker = self.loop.call_later(1.0 - now % 1.0, self._tick)
+
+    def spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
+        """Run *work* as a task, at once where the interpreter can start tasks eagerly."""
+        task: asyncio.Task[None]
+        if EAGER:
+            task = asyncio.Task(work, loop=self.loop, eager_start=True)  # type: ignore[call-arg,unused-ignore]
+        else:
+            task = self.loop.create_task(work)
+        if not task.done():
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+        return task
+
+    def close(self) -> None:
+        """Stop the clock."""
+        if self._ticker is not None:
+            self._ticker.cancel()
+            self._ticker = None

@@ -1,0 +1,323 @@
+"""The server: listeners, accepting, admission and the end of it all."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import resource
+import ssl
+from dataclasses import dataclass
+from typing import Final
+
+from blackbull.abc import ConnectionView, ProtocolBinding, Refusal
+from blackbull.config import Settings
+from blackbull.errors import ConfigurationError
+from blackbull.event_aggregator import CONNECTION_ACCEPTED, CONNECTION_CLOSED, EventAggregator
+from blackbull.log import LimitLog
+from blackbull.native import NativeApp
+from blackbull.transport.listener import InheritedFd, Tcp, Unix, open_sockets, remove_file
+from blackbull.transport.socket_protocol import SocketProtocol
+from blackbull.transport.tls import server_context
+
+from .bindings.http1 import HTTP1Binding
+from .bindings.service import HTTPService
+from .connection_actor import BindingRunner, begin_connection
+from .protocol_registry import ProtocolRegistry, protocol_context
+
+logger = logging.getLogger("blackbull.server")
+
+SPARE_FILES: Final = 64
+"""Open files that are kept from connections: logs, listeners, the application's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """One address that the server listens on.
+
+    Attributes:
+        protocol: ``"http"``, or the name of the raw protocol that has the port to itself.
+        address: Host and port, or the path of a Unix socket and None.
+        tls: TLS is spoken.
+    """
+
+    protocol: str
+    address: tuple[str, int | None]
+    tls: bool
+
+
+class Door:
+    """One listener: which protocols are offered a connection that comes through it."""
+
+    __slots__ = (
+        "_forget", "_limits", "_runner", "aggregator", "candidates", "connections", "fallback",
+        "loop", "max_connections", "name", "timeout", "write_timeout",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        name: str,
+        fallback: ProtocolBinding,
+        *,
+        candidates: tuple[ProtocolBinding, ...],
+        server: Server,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.name = name
+        self.fallback = fallback
+        self.candidates = candidates
+        self.loop = loop
+        self.aggregator = server.aggregator
+        self.connections = server.connections
+        self.max_connections = server.max_connections
+        self.timeout = server.settings.header_timeout
+        self.write_timeout = server.settings.write_timeout
+        self._runner = server.runner
+        self._limits = server.limit_log
+        self._forget = server.forget
+
+    def accepted(self, view: SocketProtocol) -> None:
+        """Let a protocol serve *view*, or turn it away when there are too many."""
+        view.opened_at = self.loop.time()
+        self.connections.add(view)
+        if len(self.connections) > self.max_connections:
+            self._limits.record(
+                "max_connections",
+                peer=view.peername,
+                protocol=self.name,
+                requested=len(self.connections),
+                allowed=self.max_connections,
+            )
+            view.protocol = self.fallback.name
+            self._chosen(view)
+            self._runner.refuse(self.fallback, view, Refusal.OVERLOADED)
+            return
+        begin_connection(
+            view,
+            self.candidates,
+            fallback=self.fallback,
+            runner=self._runner,
+            timeout=self.timeout,
+            on_chosen=self._chosen,
+        )
+
+    def closed(self, view: SocketProtocol, error: Exception | None) -> None:
+        """Forget *view*."""
+        self._forget(view)
+        if self.aggregator is not None and self.aggregator.has_listeners(CONNECTION_CLOSED):
+            self.aggregator.connection_closed_soon(
+                view.peername, view.protocol, (self.loop.time() - view.opened_at) * 1000.0
+            )
+
+    def _chosen(self, view: ConnectionView) -> None:
+        if self.aggregator is not None and self.aggregator.has_listeners(CONNECTION_ACCEPTED):
+            self.aggregator.connection_accepted_soon(view.peername, view.protocol)
+
+
+class Server:
+    """Serves an application and the raw protocols that were registered with it.
+
+    Args:
+        app: What answers HTTP.
+        settings: Limits, timeouts and addresses; the defaults if None.
+        protocol_registry: The raw protocols; the application's own if None.
+        aggregator: Where events go; the application's own if None.
+        ssl_context: TLS for the HTTP listener and ``tls=True`` protocols; made from the
+            settings' certificate if None.
+    """
+
+    def __init__(
+        self,
+        app: NativeApp,
+        *,
+        settings: Settings | None = None,
+        protocol_registry: ProtocolRegistry | None = None,
+        aggregator: EventAggregator | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        self.app = app
+        self.settings = settings = settings or Settings()
+        own = getattr(app, "protocols", None)
+        self._app_protocols = protocol_registry or own or ProtocolRegistry()
+        self.aggregator: EventAggregator | None = aggregator or getattr(app, "aggregator", None)
+        self.registry = ProtocolRegistry()
+        self.connections: set[SocketProtocol] = set()
+        self.max_connections = settings.max_connections or derive_max_connections()
+        self.limit_log = LimitLog()
+        self.runner = BindingRunner(on_error=self._report)
+        self.listening: list[Listening] = []
+        self._ssl_context = ssl_context
+        self._where: Tcp | Unix | InheritedFd | None = None
+        self._servers: list[asyncio.Server] = []
+        self._service: HTTPService | None = None
+        self._stopped = asyncio.Event()
+        self._emptied = asyncio.Event()
+
+    @property
+    def port(self) -> int | None:
+        """The HTTP listener's TCP port, once it is bound."""
+        for each in self.listening:
+            if each.protocol == "http":
+                return each.address[1]
+        return None
+
+    async def start(self) -> None:
+        """Bind every listener, start the application, then accept.
+
+        Raises:
+            ConfigurationError: an address cannot be bound, or TLS lacks its certificate.
+            Exception: whatever the application's startup raised; nothing is left bound.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            await self._bind(loop)
+            await self.app.startup()
+            for server in self._servers:
+                await server.start_serving()
+        except BaseException:
+            self._close_listeners()
+            raise
+
+    async def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
+        settings = self.settings
+        context = self._ssl_context
+        if context is None and settings.certfile:
+            context = server_context(settings.certfile, settings.keyfile)
+        self._service = HTTPService(
+            self.app, settings, loop=loop, limits=self.limit_log, secure=context is not None
+        )
+        http1 = HTTP1Binding(self._service)
+        self.registry.add(http1)
+        for binding in self._app_protocols.bindings:
+            self.registry.add(binding)
+        shared = tuple(b for b in self.registry.shared_bindings if b is not http1)
+        door = Door("http", http1, candidates=shared, server=self, loop=loop)
+        await self._listen(door, self._http_address(), context)
+        for raw in self.registry.port_bindings:
+            if raw.tls and context is None:
+                raise ConfigurationError(
+                    f"protocol {raw.name!r} wants TLS, but there is no certificate: "
+                    "give --cert and --key"
+                )
+            door = Door(raw.name, raw, candidates=(), server=self, loop=loop)
+            where = Tcp(raw.port or 0, host=settings.host)
+            await self._listen(door, where, context if raw.tls else None)
+
+    def _http_address(self) -> Tcp | Unix | InheritedFd:
+        settings = self.settings
+        if self._where is None:
+            unix = settings.unix_path
+            self._where = Unix(unix) if unix else Tcp(settings.port, host=settings.host)
+        return self._where
+
+    async def _listen(
+        self, door: Door, where: Tcp | Unix | InheritedFd, context: ssl.SSLContext | None
+    ) -> None:
+        backlog = self.settings.socket_backlog
+        for sock in open_sockets(where, backlog=backlog):
+            name = sock.getsockname()
+            server = await door.loop.create_server(
+                lambda: SocketProtocol(door),
+                sock=sock,
+                ssl=context,
+                backlog=backlog,
+                ssl_handshake_timeout=self.settings.header_timeout if context else None,
+                start_serving=False,
+            )
+            self._servers.append(server)
+            address = (str(name), None) if isinstance(name, str) else (str(name[0]), int(name[1]))
+            self.listening.append(Listening(door.name, address, context is not None))
+
+    def open_socket(
+        self,
+        port: int = 0,
+        *,
+        host: str = "127.0.0.1",
+        unix_path: str | None = None,
+        inherited_fd: int | None = None,
+    ) -> None:
+        """Say where the HTTP listener is to be; it is bound by :meth:`start`."""
+        if unix_path is not None:
+            self._where = Unix(unix_path)
+        elif inherited_fd is not None:
+            self._where = InheritedFd(inherited_fd)
+        else:
+            self._where = Tcp(port, host=host)
+
+    async def run(self) -> None:
+        """Start, and serve until :meth:`stop` is called or the task is cancelled."""
+        await self.start()
+        try:
+            await self._stopped.wait()
+        finally:
+            if not self._stopped.is_set():
+                await self.stop(0.0)
+
+    async def stop(self, drain_timeout: float | None = None) -> None:
+        """Stop accepting, let what is under way finish, then close everything.
+
+        Args:
+            drain_timeout: Seconds that running requests are given; the setting's if None.
+        """
+        seconds = self.settings.drain_timeout if drain_timeout is None else drain_timeout
+        self._close_listeners()
+        for view in list(self.connections):
+            view.shutdown()
+        await self._drain(seconds)
+        for view in list(self.connections):
+            view.abort()
+        await self._cancel_tasks()
+        await self.runner.aclose()
+        await self._drain(1.0)
+        try:
+            await self.app.shutdown()
+        finally:
+            self.limit_log.flush()
+            self._stopped.set()
+
+    async def _drain(self, seconds: float) -> None:
+        if not self.connections or seconds <= 0:
+            return
+        self._emptied.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._emptied.wait()
+
+    def forget(self, view: SocketProtocol) -> None:
+        """Take note that *view* is gone."""
+        self.connections.discard(view)
+        if not self.connections:
+            self._emptied.set()
+
+    async def _cancel_tasks(self) -> None:
+        if self._service is None:
+            return
+        tasks = set(self._service.tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=1.0)
+
+    def _close_listeners(self) -> None:
+        for server in self._servers:
+            server.close()
+        if self._servers:
+            remove_file(self._http_address())
+        self._servers.clear()
+        if self._service is not None:
+            self._service.close()
+
+    async def _report(self, view: ConnectionView, error: Exception) -> None:
+        if self.aggregator is not None:
+            await self.aggregator.on_error(protocol_context(view), error)
+
+
+def derive_max_connections() -> int:
+    """Return how many connections the limit on open files allows."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return 1_000_000
+    return max(soft - SPARE_FILES, 16)
+
+
+ASGIServer = Server

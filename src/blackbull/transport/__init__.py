@@ -1,0 +1,1 @@
+"""The only place that touches sockets: bytes in and out, no protocol."""

@@ -1,0 +1,228 @@
+"""The event loop's side of a connection: bytes arrive here and go to the current consumer."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import Protocol, cast
+
+from blackbull.abc import Address, Aggregator, ConnectionView, Consumer
+
+from .deadline import LoopDeadline
+from .linger import Linger
+from .reader import StreamReader
+from .writer import StreamWriter
+
+HIGH_WATER = 65536
+
+
+class Acceptor(Protocol):
+    """Whoever opened the listener: told of each connection's begin and end."""
+
+    loop: asyncio.AbstractEventLoop
+    write_timeout: float
+
+    @property
+    def aggregator(self) -> Aggregator | None:
+        """The event system, if anybody can listen."""
+
+    def accepted(self, view: SocketProtocol) -> None:
+        """A connection was accepted: attach a consumer."""
+
+    def closed(self, view: SocketProtocol, error: Exception | None) -> None:
+        """The connection is gone."""
+
+
+class SocketProtocol(asyncio.Protocol, ConnectionView):
+    """One transport connection and the consumer that its bytes go to."""
+
+    __slots__ = (
+        "_acceptor", "_connection_id", "_consumer", "_deadline", "_ended", "_error",
+        "_peername", "_pending", "_reader", "_reading", "_sockname",
+        "_transport", "_writer", "lost", "opened_at", "ssl_object",
+    )  # fmt: skip
+
+    def __init__(self, acceptor: Acceptor) -> None:
+        self._acceptor = acceptor
+        self._connection_id = ""
+        self._consumer: Consumer | None = None
+        self._deadline = LoopDeadline(acceptor.loop, self._deadline_expired)
+        self._peername: Address | None = None
+        self._sockname: Address | None = None
+        self._pending = b""
+        self._ended = False
+        self._error: Exception | None = None
+        self._reader: StreamReader | None = None
+        self._writer: StreamWriter | None = None
+        self._reading = True
+        self.lost = False
+        self.protocol = ""
+        self.opened_at = 0.0
+        self.ssl_object: object | None = None
+
+    # What the event loop calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self.ssl_object = transport.get_extra_info("ssl_object")
+        self._acceptor.accepted(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._consumer is not None:
+            self._consumer.data_received(data)
+        else:
+            self._pending += data
+            self.pause_reading()
+
+    def eof_received(self) -> bool:
+        self._ended = True
+        if self._consumer is not None:
+            self._consumer.eof_received()
+        return self.ssl_object is None  # a TLS transport cannot stay half open
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = True
+        self._error = exc
+        self._deadline.cancel()
+        consumer = self._consumer
+        self._consumer = None
+        if consumer is not None:
+            consumer.connection_lost(exc)
+        self._acceptor.closed(self, exc)
+
+    def pause_writing(self) -> None:
+        if self._consumer is not None:
+            self._consumer.writing_paused()
+
+    def resume_writing(self) -> None:
+        if self._consumer is not None:
+            self._consumer.writing_resumed()
+
+    def _deadline_expired(self) -> None:
+        if self._consumer is not None:
+            self._consumer.deadline_expired()
+
+    # What a binding uses
+
+    @property
+    def reader(self) -> StreamReader:
+        if self._reader is None:
+            self._reader = StreamReader(self)
+            self._reader.join(self.writer)
+            self.attach(self._reader)
+        return self._reader
+
+    @property
+    def writer(self) -> StreamWriter:
+        if self._writer is None:
+            self._writer = StreamWriter(
+                self,
+                timeout=self._acceptor.write_timeout,
+                queued=self._transport.get_write_buffer_size,
+            )
+        return self._writer
+
+    @property
+    def peername(self) -> Address | None:
+        if self._peername is None:
+            self._peername = _address(self._transport.get_extra_info("peername"))
+        return self._peername
+
+    @property
+    def sockname(self) -> Address | None:
+        if self._sockname is None:
+            self._sockname = _address(self._transport.get_extra_info("sockname"))
+        return self._sockname
+
+    @property
+    def ssl(self) -> object | None:
+        return self.ssl_object
+
+    @property
+    def alpn(self) -> str | None:
+        if self.ssl_object is None:
+            return None
+        return cast("str | None", getattr(self.ssl_object, "selected_alpn_protocol", _none)())
+
+    @property
+    def connection_id(self) -> str:
+        if not self._connection_id:
+            self._connection_id = uuid.uuid4().hex
+        return self._connection_id
+
+    @property
+    def aggregator(self) -> Aggregator | None:
+        return self._acceptor.aggregator
+
+    @property
+    def deadline(self) -> LoopDeadline:
+        return self._deadline
+
+    def attach(self, consumer: Consumer) -> None:
+        self._consumer = consumer
+        if self._pending:
+            data = self._pending
+            self._pending = b""
+            self.resume_reading()
+            consumer.data_received(data)
+        # Told again because they may have happened while nobody was attached.
+        if self._ended and self._consumer is consumer:
+            consumer.eof_received()
+        if self.lost and self._consumer is consumer:
+            self._consumer = None
+            consumer.connection_lost(self._error)
+
+    def unread(self, data: bytes) -> None:
+        self._consumer = None
+        self._pending = data + self._pending
+
+    def shutdown(self) -> None:
+        """The server stops: let the consumer finish."""
+        if self._consumer is not None:
+            self._consumer.shutdown()
+        else:
+            self.close()
+
+    def send(self, data: bytes) -> None:
+        if not self.lost:
+            self._transport.write(data)
+
+    def send_parts(self, parts: list[bytes]) -> None:
+        if not self.lost:
+            self._transport.writelines(parts)
+
+    def pause_reading(self) -> None:
+        if self._reading and not self.lost:
+            self._reading = False
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if not self._reading and not self.lost and not self._transport.is_closing():
+            self._reading = True
+            self._transport.resume_reading()
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    def linger(self) -> None:
+        """Close so that the peer can read our last words: half-close, then discard, bounded."""
+        if self.lost or self._transport.is_closing():
+            return
+        self._consumer = Linger(self)
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        self.resume_reading()
+        self._deadline.set(Linger.seconds)
+
+
+def _address(raw: object) -> Address | None:
+    if isinstance(raw, tuple) and len(raw) >= 2:  # an IPv6 address has four parts
+        return (str(raw[0]), int(raw[1]))
+    return (raw, None) if isinstance(raw, str) and raw else None
+
+
+def _none() -> None:
+    return None

@@ -1,0 +1,46 @@
+"""The flags of scripts and of the command."""
+
+from __future__ import annotations
+
+import pytest
+
+from blackbull.cli.flags import Flags, parse_flags
+from blackbull.errors import ConfigurationError
+
+
+def test_flags_absent_say_nothing() -> None:
+    assert parse_flags([]) == Flags()
+
+
+def test_flags_all_are_understood() -> None:
+    argv = ["--host", "::1", "--port", "0", "--cert", "c.pem", "--key", "k.pem",
+            "--workers", "3", "--reload"]  # fmt: skip
+    assert parse_flags(argv) == Flags("::1", 0, "c.pem", "k.pem", 3, True)
+
+
+def test_flags_long_names_of_files_are_understood() -> None:
+    assert parse_flags(["--certfile=c", "--keyfile=k"]) == Flags(certfile="c", keyfile="k")
+
+
+@pytest.mark.parametrize(
+    "argv", [["--verbose"], ["-x", "name"], ["--por", "1"], ["--rel"], ["--hostname", "a"], ["-h"]]
+)
+def test_flags_unknown_are_left_alone(argv: list[str]) -> None:
+    assert parse_flags(argv) == Flags()
+
+
+@pytest.mark.parametrize("port", ["", "x", "-1", "65536", "80.0", "８０", "0x50"])
+def test_port_impossible_raises(port: str) -> None:
+    with pytest.raises(ConfigurationError, match="is no port"):
+        parse_flags([f"--port={port}"])
+
+
+@pytest.mark.parametrize("port", ["0", "1", "65535"])
+def test_port_within_range_is_taken(port: str) -> None:
+    assert parse_flags(["--port", port]).port == int(port)
+
+
+@pytest.mark.parametrize("workers", ["0", "-1", "many"])
+def test_workers_impossible_raises(workers: str) -> None:
+    with pytest.raises(ConfigurationError, match="is no number of workers"):
+        parse_flags([f"--workers={workers}"])

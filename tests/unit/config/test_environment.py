@@ -1,0 +1,138 @@
+"""Variables become settings, or one line that says what to write."""
+
+from __future__ import annotations
+
+import pytest
+
+from blackbull.config import (
+    Environment,
+    Settings,
+    describe_settings,
+    load_settings,
+    resolve_max_connections,
+)
+from blackbull.config import environment as environment_module
+from blackbull.errors import ConfigurationError
+
+
+def test_load_settings_nothing_set_returns_the_defaults() -> None:
+    assert load_settings({}) == Settings()
+
+
+def test_load_settings_without_argument_reads_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BB_MAX_BODY_SIZE", "77")
+    assert load_settings().max_body_size == 77
+
+
+@pytest.mark.parametrize(
+    ("env", "text", "name", "value"),
+    [
+        ("BLACKBULL_ENV", "production", "environment", Environment.PRODUCTION),
+        ("BLACKBULL_ENV", "TEST", "environment", Environment.TEST),
+        ("BLACKBULL_HOST", "::", "host", "::"),
+        ("BLACKBULL_PORT", "0", "port", 0),
+        ("BLACKBULL_UNIX_PATH", "/run/b.sock", "unix_path", "/run/b.sock"),
+        ("BLACKBULL_CERT", "c.pem", "certfile", "c.pem"),
+        ("BB_UVLOOP", "1", "uvloop", True),
+        ("BB_UVLOOP", "off", "uvloop", False),
+        ("BB_UVLOOP", "Auto", "uvloop", None),
+        ("BB_MAX_CONNECTIONS", "auto", "max_connections", 0),
+        ("BB_MAX_CONNECTIONS", "500", "max_connections", 500),
+        ("BB_HEADER_TIMEOUT", "0.5", "header_timeout", 0.5),
+        ("BB_MIN_BODY_RATE", " 100 ", "min_body_rate", 100.0),
+        ("BB_HEADER_MAX_TOTAL", "9000", "header_max_total", 9000),
+        ("BB_WORKER_DRAIN_TIMEOUT", "", "drain_timeout", 8.0),
+        ("BB_WORKER_DRAIN_TIMEOUT", "   ", "drain_timeout", 8.0),
+    ],
+)
+def test_load_settings_valid_text_becomes_the_value(
+    env: str, text: str, name: str, value: object
+) -> None:
+    loaded = getattr(load_settings({env: text}), name)
+    assert (loaded, type(loaded)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("env", "text", "message"),
+    [
+        ("BB_HEADER_TIMEOUT", "ten", "BB_HEADER_TIMEOUT must be a number of seconds"),
+        ("BB_HEADER_TIMEOUT", "-1", "BB_HEADER_TIMEOUT must be 0 or more s, not -1"),
+        ("BB_HEADER_TIMEOUT", "nan", "BB_HEADER_TIMEOUT must be 0 or more"),
+        ("BB_HEADER_TIMEOUT", "inf", "BB_HEADER_TIMEOUT must be 0 or more"),
+        ("BB_MAX_BODY_SIZE", "1.5", "BB_MAX_BODY_SIZE must be a whole number, not '1.5'"),
+        ("BB_MAX_BODY_SIZE", "auto", "BB_MAX_BODY_SIZE must be a whole number"),
+        ("BB_MAX_BODY_SIZE", "9" * 5000, "BB_MAX_BODY_SIZE must be a whole number"),
+        ("BB_MAX_CONNECTIONS", "many", "BB_MAX_CONNECTIONS must be a whole number or auto"),
+        ("BB_HEADER_MAX_LINE", "63", "BB_HEADER_MAX_LINE must be 64 or more bytes"),
+        ("BB_SOCKET_BACKLOG", "0", "BB_SOCKET_BACKLOG must be 1 or more"),
+        ("BB_UVLOOP", "maybe", "BB_UVLOOP must be 1, 0 or auto, not 'maybe'"),
+        ("BLACKBULL_ENV", "prod", "BLACKBULL_ENV must be development, production or test"),
+        ("BLACKBULL_PORT", "http\nx", "BLACKBULL_PORT must be a whole number"),
+    ],
+)
+def test_load_settings_bad_value_is_refused_in_one_line_with_the_cure(
+    env: str, text: str, message: str
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings({env: text})
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("env", "meant"),
+    [
+        ("BB_HEADER_TIMOUT", "BB_HEADER_TIMEOUT"),
+        ("BB_MAX_BODYSIZE", "BB_MAX_BODY_SIZE"),
+        ("BB_KEEPALIVE_TIMEOUT", "BB_KEEP_ALIVE_TIMEOUT"),
+        ("BLACKBULL_PROT", "BLACKBULL_PORT"),
+    ],
+)
+def test_load_settings_misspelt_name_is_refused_with_the_name_that_was_meant(
+    env: str, meant: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{env} is no setting: did you mean {meant}"):
+        load_settings({env: "1"})
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        "BB_WS_QUEUE_DEPTH",
+        "BB_WS_IDLE_TIMEOUT",
+        "BB_H2_IDLE_TIMEOUT",
+        "BB_CLIENT_HEADER_TIMEOUT",
+        "BB_CLIENT_MIN_BODY_RATE",
+        "BLACKBULL_SESSION",
+        "BB_MQTT_MAX_PACKET_SIZE",
+        "bb_header_timout",
+        "HOME",
+    ],
+)
+def test_load_settings_name_that_belongs_to_others_is_left_alone(env: str) -> None:
+    assert load_settings({env: "whatever"}) == Settings()
+
+
+def test_load_settings_no_setting_name_looks_like_a_slip_of_another() -> None:
+    for info in describe_settings():
+        others = [other.env for other in describe_settings() if other is not info]
+        environment_module._refuse_misspelling(info.env, others)
+
+
+def test_resolve_max_connections_explicit_number_is_kept() -> None:
+    assert resolve_max_connections(7) == 7
+
+
+@pytest.mark.parametrize(("files", "connections"), [(1024, 960), (64, 1), (10, 1), (-1, 10_000)])
+def test_resolve_max_connections_auto_leaves_files_to_the_process(
+    files: int, connections: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment_module.resource, "getrlimit", lambda _: (files, files))
+    assert resolve_max_connections(0) == connections
+
+
+def test_resolve_max_connections_system_without_limits_has_a_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(environment_module, "resource", None)
+    assert resolve_max_connections(0) == 10_000

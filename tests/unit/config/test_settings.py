@@ -1,0 +1,83 @@
+"""Every setting explains itself and refuses what it cannot be."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+
+from blackbull.config import Environment, SettingInfo, Settings, describe_settings
+from blackbull.errors import ConfigurationError
+
+NUMBERS = [info for info in describe_settings() if isinstance(info.default, int | float)]
+
+
+def test_settings_defaults_are_the_documented_ones() -> None:
+    settings = Settings()
+    assert {info.env: getattr(settings, info.name) for info in describe_settings()} == {
+        "BLACKBULL_ENV": Environment.DEVELOPMENT,
+        "BLACKBULL_HOST": "127.0.0.1",
+        "BLACKBULL_PORT": 8000,
+        "BLACKBULL_UNIX_PATH": None,
+        "BLACKBULL_CERT": None,
+        "BLACKBULL_KEY": None,
+        "BB_UVLOOP": None,
+        "BB_WORKERS": 1,
+        "BLACKBULL_RELOAD": None,
+        "BB_MAX_CONNECTIONS": 0,
+        "BB_SOCKET_BACKLOG": 1024,
+        "BB_HEADER_TIMEOUT": 10,
+        "BB_BODY_TIMEOUT": 30,
+        "BB_WRITE_TIMEOUT": 30,
+        "BB_KEEP_ALIVE_TIMEOUT": 5,
+        "BB_REQUEST_TIMEOUT": 0,
+        "BB_WORKER_DRAIN_TIMEOUT": 8,
+        "BB_HEADER_MAX_LINE": 8192,
+        "BB_HEADER_MAX_TOTAL": 65536,
+        "BB_MAX_BODY_SIZE": 31457280,
+        "BB_MIN_BODY_RATE": 240,
+        "BB_MIN_BODY_RATE_GRACE": 5,
+    }
+
+
+def test_settings_made_are_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Settings().port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("info", describe_settings(), ids=lambda info: info.name)
+def test_setting_describes_itself(info: SettingInfo) -> None:
+    assert info.env.startswith(("BB_", "BLACKBULL_"))
+    assert info.sentence.endswith(".")
+    assert "\n" not in info.sentence
+    assert info.minimum <= info.maximum
+    assert info.unit in {"", "s", "bytes", "bytes/s"}
+
+
+def test_setting_names_are_unique() -> None:
+    names = [info.env for info in describe_settings()]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("info", NUMBERS, ids=lambda info: info.name)
+@pytest.mark.parametrize("value", [-1, math.nan, math.inf])
+def test_settings_number_out_of_range_is_refused_by_name(info: SettingInfo, value: float) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{info.env} must be "):
+        dataclasses.replace(Settings(), **{info.name: value})  # type: ignore[arg-type]
+
+
+def test_settings_port_above_65535_is_refused_with_the_range() -> None:
+    with pytest.raises(ConfigurationError, match="BLACKBULL_PORT must be 0 to 65535, not 65536"):
+        Settings(port=65536)
+
+
+def test_settings_key_without_certificate_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="set BLACKBULL_CERT"):
+        Settings(keyfile="key.pem")
+    assert Settings(certfile="cert.pem", keyfile="key.pem").keyfile == "key.pem"
+
+
+def test_settings_line_longer_than_the_head_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="raise the total"):
+        Settings(header_max_line=1000, header_max_total=999)

@@ -1,0 +1,262 @@
+"""The composition root, as far as it can be tested without a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from blackbull import BlackBull, runner
+from blackbull.asgi.host import HostedApp
+from blackbull.cli.flags import Flags
+from blackbull.config import Settings
+from blackbull.errors import ConfigurationError, MissingExtra
+from blackbull.server.server import Listening
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
+    """The settings that would have been served with."""
+    calls: list[Settings] = []
+
+    async def serve(app: object, settings: Settings) -> int:
+        calls.append(settings)
+        return 0
+
+    monkeypatch.setattr(runner, "serve", serve)
+    monkeypatch.setattr(runner, "log_to_stderr", lambda: None)
+    for name in ("BLACKBULL_HOST", "BLACKBULL_PORT", "BLACKBULL_CERT", "BLACKBULL_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    return calls
+
+
+def test_run_defaults_to_loopback_port_8000(served: list[Settings]) -> None:
+    runner.run(BlackBull(), argv=())
+    assert [(s.host, s.port) for s in served] == [("127.0.0.1", 8000)]
+
+
+def test_run_environment_wins_over_the_default(
+    served: list[Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BLACKBULL_PORT", "1")
+    runner.run(BlackBull(), argv=())
+    assert [s.port for s in served] == [1]
+
+
+def test_run_environment_asking_for_workers_is_refused(
+    served: list[Settings], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BB_WORKERS", "4")
+    with pytest.raises(SystemExit):
+        runner.run(BlackBull(), argv=())
+    assert "4 workers: more than one is not supported yet" in capsys.readouterr().err
+    assert served == []
+
+
+def test_run_environment_asking_for_reload_supervises(
+    served: list[Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BLACKBULL_RELOAD", "1")
+    drains: list[float] = []
+    monkeypatch.setattr(
+        runner, "supervise", lambda say, *, drain_timeout: drains.append(drain_timeout)
+    )
+    runner.run(BlackBull(), argv=())
+    assert (drains, served) == ([8.0], [])
+
+
+def test_run_argument_wins_over_the_environment(
+    served: list[Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BLACKBULL_PORT", "1")
+    runner.run(BlackBull(), port=0, host="::1", argv=())
+    assert [(s.host, s.port) for s in served] == [("::1", 0)]
+
+
+def test_run_flag_wins_over_the_argument(served: list[Settings]) -> None:
+    runner.run(BlackBull(), port=2, argv=["--port", "0"])
+    assert [s.port for s in served] == [0]
+
+
+def test_run_reads_the_process_arguments(
+    served: list[Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["main.py", "--host", "::1", "--unknown"])
+    runner.run(BlackBull())
+    assert [s.host for s in served] == ["::1"]
+
+
+def test_run_application_method_reaches_the_runner(served: list[Settings]) -> None:
+    BlackBull().run(port=3, argv=())
+    assert [s.port for s in served] == [3]
+
+
+def test_run_certificate_and_key_are_passed_on(served: list[Settings], tmp_path: Path) -> None:
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    cert.touch()
+    key.touch()
+    runner.run(BlackBull(), argv=["--cert", str(cert), "--key", str(key)])
+    assert [(s.certfile, s.keyfile) for s in served] == [(str(cert), str(key))]
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ({"workers": 2}, "2 workers: more than one is not supported yet"),
+        ({"certfile": "absent.pem"}, "there is no certificate file 'absent.pem'"),
+        ({"keyfile": "absent.pem"}, "a key without its certificate"),
+        ({"port": 65536}, "BLACKBULL_PORT"),
+    ],
+)
+def test_run_impossible_argument_is_one_line_and_status_1(
+    served: list[Settings],
+    capsys: pytest.CaptureFixture[str],
+    flags: dict[str, int],
+    said: str,
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        runner.run(BlackBull(), argv=(), **flags)
+    assert ended.value.code == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("blackbull: ")
+    assert said in printed.err
+    assert printed.err.count("\n") == 1
+    assert served == []
+
+
+def test_merge_prefers_the_first_even_when_it_is_falsy() -> None:
+    first, second = Flags(port=0, reload=False), Flags(host="a", port=1, reload=True)
+    assert runner.merge(first, second) == Flags(host="a", port=0, reload=False)
+
+
+def test_native_app_is_taken_as_it_is() -> None:
+    app = BlackBull()
+    assert runner.as_native_app(app) is app
+
+
+def test_asgi_app_is_hosted() -> None:
+    async def app(scope: object, receive: object, send: object) -> None: ...
+
+    assert isinstance(runner.as_native_app(app), HostedApp)
+
+
+@pytest.mark.parametrize("thing", [7, None, "main:app", lambda: None])
+def test_other_things_are_refused(thing: object) -> None:
+    with pytest.raises(ConfigurationError):
+        runner.as_native_app(thing)
+
+
+def test_loop_factory_is_uvloop_when_installed() -> None:
+    factory = runner.loop_factory(Settings())
+    assert factory is not None
+    assert factory.__module__.startswith("uvloop")
+
+
+def test_loop_factory_switched_off_is_the_standard_one() -> None:
+    assert runner.loop_factory(replace(Settings(), uvloop=False)) is None
+
+
+def test_loop_factory_without_uvloop_depends_on_the_wish(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    assert runner.loop_factory(Settings()) is None
+    with pytest.raises(MissingExtra, match=r"blackbull\[standard\]"):
+        runner.loop_factory(replace(Settings(), uvloop=True))
+
+
+@pytest.mark.parametrize(
+    ("listening", "expected"),
+    [
+        (Listening("http", ("127.0.0.1", 8000), False), "http on http://127.0.0.1:8000"),
+        (Listening("http", ("::1", 8000), True), "http on https://[::1]:8000"),
+        (Listening("http", ("/run/app.sock", None), False), "http on unix:/run/app.sock"),
+        (Listening("echo", ("127.0.0.1", 9000), False), "echo on 127.0.0.1:9000"),
+        (Listening("echo", ("::1", 9000), True), "echo on [::1]:9000 (TLS)"),
+    ],
+)
+def test_start_up_line_says_where_each_protocol_is(listening: Listening, expected: str) -> None:
+    assert runner.describe_listeners([listening]) == f"serving {expected}"
+
+
+def test_start_up_line_names_every_listener() -> None:
+    both = [
+        Listening("http", ("127.0.0.1", 8000), False),
+        Listening("echo", ("127.0.0.1", 9000), False),
+    ]
+    line = "serving http on http://127.0.0.1:8000, echo on 127.0.0.1:9000"
+    assert runner.describe_listeners(both) == line
+
+
+@contextmanager
+def logging_handled_by(*handlers: logging.Handler) -> Iterator[logging.Logger]:
+    """Let the root logger have *handlers*, and the framework's what it has after an import."""
+    logger, root = logging.getLogger("blackbull"), logging.getLogger()
+    before = logger.handlers[:], root.handlers[:]
+    logger.handlers[:], root.handlers[:] = [logging.NullHandler()], handlers
+    try:
+        yield logger
+    finally:
+        logger.handlers[:], root.handlers[:] = before
+
+
+def test_logging_not_set_up_goes_to_stderr() -> None:
+    with logging_handled_by() as logger:
+        runner.log_to_stderr()
+        runner.log_to_stderr()
+        kinds = [type(handler) for handler in logger.handlers]
+    assert kinds == [logging.NullHandler, logging.StreamHandler]
+
+
+def test_logging_set_up_by_the_program_is_left_alone() -> None:
+    with logging_handled_by(logging.NullHandler()) as logger:
+        runner.log_to_stderr()
+        assert len(logger.handlers) == 1
+
+
+async def test_signals_restore_what_was_there() -> None:
+    before = [signal.getsignal(number) for number in runner.SIGNALS]
+    with runner.Signals(asyncio.get_running_loop()) as signals:
+        signal.raise_signal(signal.SIGTERM)
+        await signals.stop.wait()
+        assert [signal.getsignal(number) for number in runner.SIGNALS] == [signal.SIG_DFL] * 2
+    assert [signal.getsignal(number) for number in runner.SIGNALS] == before
+
+
+async def test_signals_outside_the_main_thread_are_not_touched() -> None:
+    before = [signal.getsignal(number) for number in runner.SIGNALS]
+    loop = asyncio.get_running_loop()
+
+    def enter() -> list[object]:
+        with runner.Signals(loop):
+            return [signal.getsignal(number) for number in runner.SIGNALS]
+
+    assert await asyncio.to_thread(enter) == before
+
+
+async def test_unless_stopped_work_that_ends_is_done() -> None:
+    with runner.Signals(asyncio.get_running_loop()) as signals:
+        assert await signals.unless_stopped(asyncio.sleep(0))
+
+
+async def test_unless_stopped_cancels_the_work_on_a_signal() -> None:
+    with runner.Signals(asyncio.get_running_loop()) as signals:
+        signals.stop.set()
+        assert not await signals.unless_stopped(asyncio.sleep(3600))
+
+
+async def test_unless_stopped_passes_errors_on() -> None:
+    async def fail() -> None:
+        raise ConfigurationError("no")
+
+    with (
+        runner.Signals(asyncio.get_running_loop()) as signals,
+        pytest.raises(ConfigurationError, match="no"),
+    ):
+        await signals.unless_stopped(fail())

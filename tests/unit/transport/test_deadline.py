@@ -1,0 +1,148 @@
+"""One timer per connection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from math import inf
+
+import pytest
+
+from blackbull.transport.deadline import LoopDeadline
+
+
+class Handle:
+    """A timer of the clock below."""
+
+    def __init__(self, at: float, callback: Callable[[], None]) -> None:
+        self.at = at
+        self.callback = callback
+        self.cancelled = False
+
+    def when(self) -> float:
+        return self.at
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class Clock:
+    """A loop whose time passes when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.handles: list[Handle] = []
+        self.armed = 0
+
+    def time(self) -> float:
+        return self.now
+
+    def call_at(self, at: float, callback: Callable[[], None]) -> Handle:
+        self.armed += 1
+        self.handles.append(handle := Handle(at, callback))
+        return handle
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> Handle:
+        return self.call_at(self.now + delay, callback)
+
+    def advance(self, seconds: float) -> None:
+        end = self.now + seconds
+        while True:
+            due = [h for h in self.handles if not h.cancelled and h.at <= end]
+            if not due:
+                break
+            first = min(due, key=Handle.when)
+            self.now = first.at
+            self.handles.remove(first)
+            first.callback()
+        self.now = end
+
+    def pending(self) -> int:
+        return sum(not handle.cancelled for handle in self.handles)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def expired() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def deadline(clock: Clock, expired: list[float]) -> LoopDeadline:
+    loop: asyncio.AbstractEventLoop = clock  # type: ignore[assignment]
+    return LoopDeadline(loop, lambda: expired.append(clock.now))
+
+
+def test_deadline_set_expires_once_and_is_clear_then(
+    clock: Clock, deadline: LoopDeadline, expired: list[float]
+) -> None:
+    deadline.set(5.0)
+    clock.advance(4.9)
+    assert expired == []
+    clock.advance(100.0)
+    assert expired == [105.0]
+    assert deadline.at == inf
+    assert clock.pending() == 0
+
+
+def test_deadline_moved_away_a_thousand_times_arms_no_new_timer(
+    clock: Clock, deadline: LoopDeadline, expired: list[float]
+) -> None:
+    for _ in range(1000):
+        deadline.set(5.0)
+        clock.advance(0.001)
+    assert clock.armed == 1
+    clock.advance(10.0)
+    assert expired == [pytest.approx(105.999)]
+    assert clock.armed == 2
+
+
+def test_deadline_moved_nearer_expires_earlier(
+    clock: Clock, deadline: LoopDeadline, expired: list[float]
+) -> None:
+    deadline.set(50.0)
+    deadline.set(5.0)
+    clock.advance(100.0)
+    assert expired == [105.0]
+    assert clock.pending() == 0
+
+
+@pytest.mark.parametrize("how", ["clear", "zero", "negative", "cancel"])
+def test_deadline_taken_back_never_expires(
+    clock: Clock, deadline: LoopDeadline, expired: list[float], how: str
+) -> None:
+    deadline.set(5.0)
+    match how:
+        case "clear":
+            deadline.clear()
+        case "zero":
+            deadline.set(0)
+        case "negative":
+            deadline.set(-1)
+        case _:
+            deadline.cancel()
+            assert clock.pending() == 0
+    clock.advance(100.0)
+    assert expired == []
+    deadline.set(1.0)
+    clock.advance(2.0)
+    assert expired == [201.0]
+
+
+def test_deadline_expiry_may_set_the_next_one(clock: Clock) -> None:
+    times: list[float] = []
+
+    def again() -> None:
+        times.append(clock.now)
+        if len(times) < 3:
+            timer.set(2.0)
+
+    loop: asyncio.AbstractEventLoop = clock  # type: ignore[assignment]
+    timer = LoopDeadline(loop, again)
+    timer.set(2.0)
+    clock.advance(50.0)
+    assert times == [102.0, 104.0, 106.0]

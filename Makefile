@@ -13,7 +13,7 @@ help:
 	@echo "make demo    run examples/gateway.py: HTTP on port 8000, a TCP echo on port 9000"
 	@echo "make test    run the test suite (TESTS=tests/unit for a part of it)"
 	@echo "make check   ruff, mypy --strict, architecture tests"
-	@echo "make bench   measure against other servers (needs wrk)"
+	@echo "make bench   measure against other servers (needs wrk, h2load and a C compiler)"
 	@echo "make docs    build the documentation into site/"
 	@echo "PYTHON=python3.13 make test   uses that interpreter"
 
@@ -29,9 +29,13 @@ check: $(VENV)/.ready-test
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/architecture
 
-bench: $(VENV)/.ready-test
-	@command -v wrk >/dev/null || { echo "make bench needs wrk: apt-get install wrk" >&2; exit 1; }
-	$(BIN)/python bench/http.py
+bench: $(VENV)/.ready-bench
+	@for tool in wrk h2load cc openssl; do command -v $$tool >/dev/null || { \
+	    echo "make bench needs $$tool:" \
+	        "apt-get install wrk nghttp2-client gcc libc6-dev openssl libuv1" >&2; exit 1; }; done
+	@status=0; for suite in http ws http2; do \
+	    echo "$(BIN)/python bench/$$suite.py"; $(BIN)/python bench/$$suite.py || status=1; done; \
+	exit $$status
 
 docs: $(VENV)/.ready-docs
 	$(BIN)/mkdocs build --strict --quiet --config-file scripts/mkdocs.yml
@@ -45,6 +49,9 @@ $(VENV)/.ready-standard: pyproject.toml scripts/venv.sh
 
 $(VENV)/.ready-test: pyproject.toml scripts/venv.sh
 	bash scripts/venv.sh "$(PYTHON)" "$(VENV)" standard,test
+
+$(VENV)/.ready-bench: pyproject.toml scripts/venv.sh
+	bash scripts/venv.sh "$(PYTHON)" "$(VENV)" standard,test,bench
 
 $(VENV)/.ready-docs: pyproject.toml scripts/venv.sh
 	bash scripts/venv.sh "$(PYTHON)" "$(VENV)" docs

@@ -10,11 +10,12 @@ import re
 import resource
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self
@@ -25,10 +26,16 @@ LOAD = BENCH / "load"
 IDLE = re.compile(r"^idle ([0-9.]+)$", re.MULTILINE)
 START_TIMEOUT = 15.0
 STOP_TIMEOUT = 5.0
+LOAD_GRACE = 20.0
+NOT_OFFERED = 3
 
 
 class BenchError(Exception):
     """A server or a load generator did not do its part."""
+
+
+class NotOfferedError(BenchError):
+    """The server does not offer what the row measures. Nothing is wrong."""
 
 
 @dataclass(frozen=True)
@@ -48,16 +55,37 @@ class Cores:
 
 
 @dataclass(frozen=True)
+class Certificate:
+    """The files of a certificate for the loopback, signed by itself, and of its key; PEM."""
+
+    certificate: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a load generator says of itself; see :class:`Sample`."""
+
+    requests: int
+    seconds: float
+    errors: int
+    p99_ms: float | None = None
+    cpu: float | None = None
+    compressed: float | None = None
+
+
+@dataclass(frozen=True)
 class Sample:
     """One slice of load on one server.
 
     Attributes:
-        rate: Answered requests per second of wall time.
-        cpu_rate: Answered requests per second of the server's CPU time.
+        rate: Answered requests, or messages, per second of wall time.
+        cpu_rate: The same per second of the server's CPU time.
         server_cpu: Share of one core that the server used; near 1 when it was the bottleneck.
         load_cpu: Share of one core that the load generator used; near 1 when it was.
         errors: Failed requests or connections.
         p99_ms: 99th percentile of the latency, where the load generator tells it.
+        compressed: Share of the messages that came back compressed, where it was agreed on.
     """
 
     rate: float
@@ -66,6 +94,7 @@ class Sample:
     load_cpu: float
     errors: int
     p99_ms: float | None
+    compressed: float | None = None
 
 
 def free_port() -> int:
@@ -105,21 +134,25 @@ def resident(pid: int) -> int:
 class Server:
     """A running server; a context manager that ends what it started."""
 
-    def __init__(self, peer: Peer, cores: Cores) -> None:
-        """Start *peer* and wait for its first answer.
+    def __init__(self, peer: Peer, cores: Cores, tls: Certificate | None = None) -> None:
+        """Start *peer*, with TLS if there is a certificate, and wait for its first answer.
 
         Raises:
             BenchError: it ended or did not answer in time.
         """
         self.peer = peer
         self.port = free_port()
+        self.tls = tls is not None
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
         own = {
             name: text.replace("{port}", str(self.port)) for name, text in peer.environment.items()
         }
+        command = peer.command_line(self.port)
+        if tls is not None:
+            command += peer.tls_options(tls.certificate, tls.key)
         started = time.monotonic()
         self._process = subprocess.Popen(
-            cores.pin_server(peer.command_line(self.port)),
+            cores.pin_server(command),
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
@@ -152,6 +185,10 @@ class Server:
                     raise BenchError(f"{self.peer.label} answers /plaintext with {status}")
                 return
 
+    def url(self, path: str) -> str:
+        """Return the address of *path* on this server."""
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}{path}"
+
     def output(self) -> str:
         """Return the end of what the server printed."""
         self._log.seek(0)
@@ -159,7 +196,13 @@ class Server:
 
     def ask(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
         """Return status and content of one request on its own connection."""
-        client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        client: http.client.HTTPConnection
+        if self.tls:
+            client = http.client.HTTPSConnection(
+                "127.0.0.1", self.port, timeout=5, context=ssl._create_unverified_context()
+            )
+        else:
+            client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
             client.request(method, path, body, {"Connection": "close"})
             answer = client.getresponse()
@@ -188,109 +231,200 @@ class Server:
         self._log.close()
 
 
+def parse_json(output: str) -> Report:
+    """Return the report that a generator of ours printed in its last line."""
+    told = json.loads(output.splitlines()[-1])
+    return Report(**{name: told[name] for name in Report.__annotations__ if name in told})
+
+
 @dataclass(frozen=True)
 class LoadTools:
-    """The load generators, built.
+    """The load generators, built, and what else a load needs.
 
     Attributes:
-        connections: The path of the program built from ``load/connections.c``.
+        programs: The paths of the programs built from ``load/*.c``, by name.
         cores: Where they run.
+        directory: Where files may be put; it vanishes at the end.
+        certificate: For servers with TLS; None where no row wants it.
         spin: The path of the library built from ``load/spin.c``; empty to let them sleep.
     """
 
-    connections: str
+    programs: Mapping[str, str]
     cores: Cores
+    directory: Path
+    certificate: Certificate | None = None
     spin: str = ""
 
-    def run_wrk(self, server: Server, path: str, shape: str, *, seconds: int) -> Sample:
-        """Load *server* over 64 keep-alive connections with requests of *shape*."""
-        return self._run(
-            server,
-            [
-                *("wrk", "-t1", "-c64", f"-d{seconds}s", "-s", str(LOAD / "requests.lua")),
-                *(f"http://127.0.0.1:{server.port}{path}", "--", shape),
-            ],
-        )
+    def run(
+        self,
+        server: Server,
+        command: list[str],
+        *,
+        seconds: int,
+        parse: Callable[[str], Report] = parse_json,
+    ) -> Sample:
+        """Load *server* with *command*, which ends by itself and prints what *parse* understands.
 
-    def run_close(self, server: Server, path: str, *, seconds: int) -> Sample:
-        """Load *server* from 64 clients that use a connection for one request each."""
-        return self._run(
-            server, [self.connections, "close", str(server.port), path, "64", str(seconds)]
-        )
-
-    def _run(self, server: Server, command: list[str]) -> Sample:
+        Raises:
+            BenchError: it failed, or took much longer than *seconds*.
+        """
         cpu_before = server.cpu()
         load_before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = subprocess.run(
-            self.cores.pin_load(command),
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, "LD_PRELOAD": self.spin} if self.spin else None,
-        )
+        try:
+            done = subprocess.run(
+                self.cores.pin_load(command),
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=seconds + LOAD_GRACE,
+                env=self._environment(),
+            )
+        except subprocess.TimeoutExpired as error:
+            raise BenchError(f"{command[0]} did not end: the server stalls") from error
         load_after = resource.getrusage(resource.RUSAGE_CHILDREN)
         cpu = server.cpu() - cpu_before
         if done.returncode != 0:
             raise BenchError(f"{command[0]}: {done.stderr.strip() or done.stdout.strip()}")
-        report = json.loads(done.stdout.splitlines()[-1])
         load_cpu = (load_after.ru_utime + load_after.ru_stime) - (
             load_before.ru_utime + load_before.ru_stime
         )
-        idle = IDLE.findall(done.stderr)
-        if idle:
-            load_cpu -= float(idle[-1])
-        seconds = report["seconds"]
-        return Sample(
-            rate=report["requests"] / seconds,
-            cpu_rate=report["requests"] / cpu if cpu else 0.0,
-            server_cpu=cpu / seconds,
-            load_cpu=load_cpu / seconds,
-            errors=report["errors"],
-            p99_ms=report.get("p99_ms"),
-        )
+        return sample(parse(done.stdout), cpu, load_cpu - spun(done.stderr))
 
-    def idle_bytes(self, server: Server, *, count: int) -> float:
-        """Return by how many resident bytes *server* grows per idle keep-alive connection.
+    def run_held(self, server: Server, command: list[str]) -> Sample:
+        """Load *server* with *command*, which waits before and after what is measured.
 
-        Every connection has made one request. A few requests come first, so that what the server
-        allocates once is not counted.
+        Connecting and closing are not counted this way. See ``load/websocket.c``.
 
         Raises:
+            NotOfferedError: the server declines what the command asks for.
+            BenchError: the command failed.
+        """
+        with self._held(command) as client:
+            assert client.stdin is not None
+            assert client.stdout is not None
+            ready = client.stdout.readline() == "ready\n"
+            cpu_before = server.cpu()
+            if ready:
+                client.stdin.write("\n")
+                client.stdin.flush()
+            told = client.stdout.readline()
+            cpu = server.cpu() - cpu_before
+            _, err = client.communicate()
+        if client.returncode == NOT_OFFERED:
+            raise NotOfferedError(err.strip())
+        if not told or client.returncode != 0:
+            raise BenchError(f"{Path(command[0]).name}: {err.strip()}")
+        report = parse_json(told)
+        return sample(report, cpu, (report.cpu or 0.0) - spun(err))
+
+    def idle_bytes(self, server: Server, command: list[str], *, count: int) -> float:
+        """Return by how many resident bytes *server* grows per idle connection.
+
+        Args:
+            server: It has been used before, so that what is allocated once is not counted.
+            command: It opens *count* connections, makes one exchange on each and prints "ready";
+                when its stdin ends, it prints how many are still open.
+            count: The number of connections.
+
+        Raises:
+            NotOfferedError: the server declines what the command asks for.
             BenchError: the server closed some of them meanwhile.
         """
-        for _ in range(50):
-            server.ask("GET", "/plaintext")
         before = server.memory()
-        command = [self.connections, "idle", str(server.port), "/plaintext", str(count)]
-        with subprocess.Popen(
+        with self._held(command) as client:
+            assert client.stdout is not None
+            ready = client.stdout.readline() == "ready\n"
+            after = server.memory()
+            out, err = client.communicate()
+        if client.returncode == NOT_OFFERED:
+            raise NotOfferedError(err.strip())
+        alive = json.loads(out)["alive"] if ready and out else 0
+        if alive != count:
+            raise BenchError(f"{server.peer.label} kept {alive} of {count} connections. {err}")
+        return (after - before) / count
+
+    def _held(self, command: list[str]) -> subprocess.Popen[str]:
+        return subprocess.Popen(
             self.cores.pin_load(command),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-        ) as client:
-            assert client.stdout is not None
-            ready = client.stdout.readline().strip() == "ready"
-            after = server.memory()
-            out, err = client.communicate()
-        alive = json.loads(out)["alive"] if ready else 0
-        if alive != count:
-            raise BenchError(f"{server.peer.label} kept {alive} of {count} connections. {err}")
-        return (after - before) / count
+            env=self._environment(),
+        )
+
+    def _environment(self) -> dict[str, str] | None:
+        return {**os.environ, "LD_PRELOAD": self.spin} if self.spin else None
+
+
+def sample(report: Report, cpu: float, load_cpu: float) -> Sample:
+    """Return *report* with the CPU seconds of the server and of the load generator.
+
+    Raises:
+        BenchError: nothing was answered.
+    """
+    if report.requests == 0:
+        raise BenchError("nothing is answered")
+    return Sample(
+        rate=report.requests / report.seconds,
+        cpu_rate=report.requests / cpu if cpu else 0.0,
+        server_cpu=cpu / report.seconds,
+        load_cpu=load_cpu / report.seconds,
+        errors=report.errors,
+        p99_ms=report.p99_ms,
+        compressed=report.compressed,
+    )
+
+
+def spun(output: str) -> float:
+    """Return the seconds that ``load/spin.c`` spent waiting, from what was printed to stderr."""
+    idle = IDLE.findall(output)
+    return float(idle[-1]) if idle else 0.0
 
 
 @contextlib.contextmanager
-def load_tools(cores: Cores, *, spin: bool) -> Iterator[LoadTools]:
-    """Build the load generators and let them open many files; remove them at the end."""
+def load_tools(
+    cores: Cores, programs: Iterable[str], *, spin: bool, tls: bool = False
+) -> Iterator[LoadTools]:
+    """Build the load generators and let them open many files; remove them at the end.
+
+    Args:
+        cores: Where they run.
+        programs: Names of files in ``load/``.
+        spin: Whether they poll instead of sleeping.
+        tls: Whether a certificate is wanted.
+    """
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    with tempfile.TemporaryDirectory() as directory:
-        binary = str(Path(directory) / "connections")
-        subprocess.run(["cc", "-O2", "-o", binary, str(LOAD / "connections.c")], check=True)
-        library = str(Path(directory) / "spin.so")
-        shared = ["cc", "-O2", "-shared", "-fPIC", "-o", library, str(LOAD / "spin.c")]
-        subprocess.run(shared, check=True)
-        yield LoadTools(binary, cores, library if spin else "")
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        built = {program: build(program, directory) for program in programs}
+        library = build("spin", directory, "-shared", "-fPIC") if spin else ""
+        certificate = make_certificate(directory) if tls else None
+        yield LoadTools(built, cores, directory, certificate, library)
+
+
+def build(name: str, directory: Path, *options: str) -> str:
+    """Compile ``load/NAME.c`` into *directory* and return the path of the result."""
+    result = str(directory / name)
+    subprocess.run(["cc", "-O2", *options, "-o", result, str(LOAD / f"{name}.c")], check=True)
+    return result
+
+
+def make_certificate(directory: Path) -> Certificate:
+    """Return a certificate for 127.0.0.1 whose files are in *directory*."""
+    made = Certificate(str(directory / "certificate.pem"), str(directory / "key.pem"))
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+            *("-nodes", "-days", "2", "-subj", "/CN=localhost"),
+            *("-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"),
+            *("-keyout", made.key, "-out", made.certificate),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return made
 
 
 def import_seconds(peer: Peer, cores: Cores, *, times: int) -> list[float]:

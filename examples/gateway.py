@@ -10,8 +10,10 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from blackbull import BlackBull, Connection, Event, EventSourceResponse, HTTPException
+from blackbull import BlackBull, Connection, Event, EventSourceResponse, HTTPException, WebSocket
 from blackbull.abc import ProtocolContext, Reader, Writer
+from blackbull.broadcast import Channel
+from blackbull.utils import Scheme
 
 HTTP_PORT = 8000
 ECHO_PORT = 9000
@@ -29,7 +31,31 @@ class Reading:
 
 
 readings: dict[str, Reading] = {}
+live = Channel(overflow="drop_oldest")
 echoed = 0
+
+PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>Readings</title>
+<style>body { font: 16px system-ui; margin: 2rem } td { padding: .2rem 1rem .2rem 0 }</style>
+<h1>Readings, live</h1><table id="rows"></table><p id="state">connecting</p>
+<script>
+  const socket = new WebSocket(location.origin.replace("http", "ws") + "/live");
+  const state = document.getElementById("state");
+  socket.onopen = () => state.textContent = "connected";
+  socket.onclose = event => state.textContent = "closed: " + event.code;
+  socket.onmessage = event => {
+    const {sensor, celsius} = JSON.parse(event.data);
+    const row = document.getElementById(sensor) || document.createElement("tr");
+    row.id = sensor;
+    row.replaceChildren(...[sensor, celsius + " °C"].map(text => {
+      const cell = document.createElement("td");
+      cell.textContent = text;
+      return cell;
+    }));
+    document.getElementById("rows").append(row);
+  };
+</script>
+"""
 
 
 @app.route(path="/")
@@ -47,7 +73,23 @@ async def read(sensor: str) -> Reading:
 @app.route(path="/readings", methods=["POST"])
 async def report(reading: Reading) -> Reading:
     readings[reading.sensor] = reading
+    live.send_json(reading)
     return reading
+
+
+@app.route(path="/live")
+async def page() -> str:
+    return PAGE
+
+
+@app.route(path="/live", scheme=Scheme.websocket, allow_origins="self")
+async def follow(ws: WebSocket) -> None:
+    await ws.accept()
+    for reading in readings.values():
+        await ws.send_json(reading)
+    with live.join(ws):
+        async for message in ws:
+            await ws.send(message)
 
 
 @app.route(path="/upload", methods=["POST"])
@@ -100,6 +142,7 @@ Try, in another terminal:
   curl http://127.0.0.1:{HTTP_PORT}/stats
 
 and in a browser  http://127.0.0.1:{HTTP_PORT}/docs
+                  http://127.0.0.1:{HTTP_PORT}/live  (a page with a WebSocket; report a reading)
 
 Ctrl-C stops it.
 """

@@ -6,7 +6,7 @@ import sys
 
 import uvloop
 from aiohttp import web
-from payloads import BIG, HELLO, MESSAGE, PART, PARTS
+from payloads import BIG, HELLO, JOINED, MESSAGE, PART, PARTS
 
 
 async def plaintext(request: web.Request) -> web.Response:
@@ -39,6 +39,47 @@ async def stream(request: web.Request) -> web.StreamResponse:
     return response
 
 
+async def upload(request: web.Request) -> web.Response:
+    return web.Response(text=str(len(await request.read())))
+
+
+members: set[web.WebSocketResponse] = set()
+
+
+async def accept(request: web.Request) -> web.WebSocketResponse:
+    """Return the WebSocket, open."""
+    websocket = web.WebSocketResponse()
+    await websocket.prepare(request)
+    return websocket
+
+
+async def ws_echo(request: web.Request) -> web.WebSocketResponse:
+    websocket = await accept(request)
+    async for event in websocket:
+        await websocket.send_str(event.data)
+    return websocket
+
+
+async def ws_join(request: web.Request) -> web.WebSocketResponse:
+    websocket = await accept(request)
+    members.add(websocket)
+    try:
+        await websocket.send_str(JOINED)
+        async for _ in websocket:
+            pass
+    finally:
+        members.discard(websocket)
+    return websocket
+
+
+async def ws_publish(request: web.Request) -> web.WebSocketResponse:
+    websocket = await accept(request)
+    async for event in websocket:
+        for member in tuple(members):
+            await member.send_str(event.data)
+    return websocket
+
+
 app = web.Application()
 app.add_routes(
     [
@@ -48,6 +89,10 @@ app.add_routes(
         web.post("/echo", echo),
         web.get("/big", big),
         web.get("/stream", stream),
+        web.post("/upload", upload),
+        web.get("/ws", ws_echo),
+        web.get("/members", ws_join),
+        web.get("/publish", ws_publish),
     ]
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 
-from payloads import BIG, HELLO, MESSAGE, PART, PARTS
+from payloads import BIG, HELLO, JOINED, MESSAGE, PART, PARTS
 
 Scope = Mapping[str, str]
 Receive = Callable[[], Awaitable[MutableMapping[str, object]]]
@@ -26,9 +26,12 @@ SIZED_BIG = sized(OCTETS, BIG)
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer one request."""
+    """Answer one request, or serve one WebSocket."""
     if scope["type"] != "http":
-        raise NotImplementedError(scope["type"])
+        if scope["type"] != "websocket":
+            raise NotImplementedError(scope["type"])
+        await WEBSOCKETS[scope["path"]](receive, send)
+        return
     path = scope["path"]
     status = 200
     if path == "/plaintext":
@@ -42,6 +45,9 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     elif path == "/echo":
         body = await read(receive)
         fields = sized(OCTETS, body)
+    elif path == "/upload":
+        body = b"%d" % len(await read(receive))
+        fields = sized(TEXT, body)
     elif path == "/big":
         body, fields = BIG, SIZED_BIG
     elif path == "/stream":
@@ -70,3 +76,43 @@ async def stream(send: Send) -> None:
     for _ in range(PARTS):
         await send({"type": "http.response.body", "body": PART, "more_body": True})
     await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+ACCEPT: dict[str, object] = {"type": "websocket.accept"}
+MEMBERS: set[Send] = set()
+
+
+def message(text: object) -> dict[str, object]:
+    """Return the event that sends *text*."""
+    return {"type": "websocket.send", "text": text}
+
+
+async def echo(receive: Receive, send: Send) -> None:
+    await receive()
+    await send(ACCEPT)
+    while (event := await receive())["type"] == "websocket.receive":
+        await send(message(event["text"]))
+
+
+async def join(receive: Receive, send: Send) -> None:
+    await receive()
+    await send(ACCEPT)
+    MEMBERS.add(send)
+    try:
+        await send(message(JOINED))
+        while (await receive())["type"] == "websocket.receive":
+            pass
+    finally:
+        MEMBERS.discard(send)
+
+
+async def publish(receive: Receive, send: Send) -> None:
+    await receive()
+    await send(ACCEPT)
+    while (event := await receive())["type"] == "websocket.receive":
+        published = message(event["text"])
+        for member in tuple(MEMBERS):
+            await member(published)
+
+
+WEBSOCKETS = {"/ws": echo, "/members": join, "/publish": publish}

@@ -1,7 +1,8 @@
 """BlackBull: the whole framework path - routing, typed handlers, limits and timeouts, events.
 
-Run as a script: ours.py PORT [--msgspec]. Without ``--msgspec`` the optional JSON library is made
-to look absent, so that JSON is serialised by the standard library, as it is for the peers.
+Run as a script: ours.py PORT [--msgspec] [--cert PATH --key PATH]. Without ``--msgspec`` the
+optional JSON library is made to look absent, so that JSON is serialised by the standard library,
+as it is for the peers.
 """
 
 from __future__ import annotations
@@ -9,15 +10,18 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator
 
-from payloads import BIG, HELLO, MESSAGE, PART, PARTS
+from payloads import BIG, HELLO, JOINED, MESSAGE, PART, PARTS
 
 # Before the import: what is looked for then is not found.
 if "--msgspec" not in sys.argv:
     sys.modules["msgspec"] = None  # type: ignore[assignment]
 
-from blackbull import BlackBull, Response
+from blackbull import BlackBull, Response, WebSocket
+from blackbull.broadcast import Channel
+from blackbull.utils import Scheme
 
 app = BlackBull()
+room = Channel()
 
 
 @app.route(path="/plaintext")
@@ -51,6 +55,34 @@ async def stream() -> AsyncIterator[bytes]:
         yield PART
 
 
+@app.route(path="/upload", methods=["POST"])
+async def upload(body: bytes) -> str:
+    return str(len(body))
+
+
+@app.route(path="/ws", scheme=Scheme.websocket)
+async def ws_echo(ws: WebSocket) -> None:
+    await ws.accept()
+    async for message in ws:
+        await ws.send(message)
+
+
+@app.route(path="/members", scheme=Scheme.websocket)
+async def ws_join(ws: WebSocket) -> None:
+    await ws.accept()
+    with room.join(ws):
+        await ws.send(JOINED)
+        async for _ in ws:
+            pass
+
+
+@app.route(path="/publish", scheme=Scheme.websocket)
+async def ws_publish(ws: WebSocket) -> None:
+    await ws.accept()
+    async for message in ws:
+        room.send(message)
+
+
 def main() -> None:
     """Serve on the port given, after making sure that nothing of ours is compiled."""
     compiled = [
@@ -60,9 +92,8 @@ def main() -> None:
     ]
     if compiled:
         sys.exit(f"compiled modules would be measured, not the interpreted ones: {compiled}")
-    port = int(sys.argv[1])
-    del sys.argv[1:]
-    app.run(port=port)
+    sys.argv = [argument for argument in sys.argv if argument != "--msgspec"]
+    app.run(port=int(sys.argv.pop(1)))
 
 
 if __name__ == "__main__":

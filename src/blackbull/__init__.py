@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from blackbull.connection import Connection
     from blackbull.cookies import cookie_header
     from blackbull.di import Depends
-    from blackbull.errors import ClientDisconnected, HTTPException
+    from blackbull.errors import ClientDisconnected, HTTPException, WebSocketDisconnect
     from blackbull.event import Event, EventHandler
     from blackbull.extension import Extension
     from blackbull.headers import Headers
@@ -33,9 +33,12 @@ if TYPE_CHECKING:
         RedirectResponse,
         Response,
         StreamingResponse,
+        WebSocketResponse,
     )
     from blackbull.routing.route import RouteInfo
     from blackbull.transport.listener import InheritedFd, Listener, Tcp, Unix
+    from blackbull.transport.tls import TLSFiles
+    from blackbull.websocket import WebSocket
 
 __version__ = "0.1.0"
 
@@ -60,8 +63,12 @@ _HOME = {
     "RouteInfo": "routing.route",
     "Settings": "config",
     "StreamingResponse": "response",
+    "TLSFiles": "transport.tls",
     "Tcp": "transport.listener",
     "Unix": "transport.listener",
+    "WebSocket": "websocket",
+    "WebSocketDisconnect": "errors",
+    "WebSocketResponse": "response",
     "as_middleware": "middleware",
     "cookie_header": "cookies",
     "cookies_from_headers": "request",
@@ -92,8 +99,12 @@ __all__ = [
     "RouteInfo",
     "Settings",
     "StreamingResponse",
+    "TLSFiles",
     "Tcp",
     "Unix",
+    "WebSocket",
+    "WebSocketDisconnect",
+    "WebSocketResponse",
     "as_middleware",
     "cookie_header",
     "cookies_from_headers",

@@ -209,6 +209,11 @@ class ConnectionView(ABC):
 
     @property
     @abstractmethod
+    def queued(self) -> int:
+        """Bytes that were sent and that the peer has not taken yet."""
+
+    @property
+    @abstractmethod
     def deadline(self) -> Deadline:
         """The connection's one timer."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Protocol, TypeAlias, cast
@@ -12,7 +12,7 @@ from .cookies import parse_cookie_fields
 from .errors import ClientDisconnected, HTTPException
 from .headers import Field, Headers
 from .json import decode
-from .messages import Receive, RequestBody, RequestDisconnected, RequestMessage
+from .messages import Offer, Receive, RequestBody, RequestDisconnected, RequestMessage
 from .protocol.head import RequestHead
 
 Address: TypeAlias = tuple[str, int | None]
@@ -63,8 +63,8 @@ class _Extras:
     """What only some handlers touch, made when one does."""
 
     __slots__ = (
-        "client", "consumed", "cookies", "extensions", "headers", "parts", "query_list",
-        "root_path", "scheme", "server", "state",
+        "client", "consumed", "cookies", "extensions", "headers", "offer", "parts", "query_list",
+        "root_path", "scheme", "server", "session", "state", "subprotocols",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -73,12 +73,15 @@ class _Extras:
         self.cookies: dict[str, str] | None = None
         self.extensions: dict[str, dict[str, object]] = {}
         self.headers: Headers | None = None
+        self.offer: Offer | None = None
         self.parts: list[bytes] = []
         self.query_list: dict[str, list[str]] | None = None
         self.root_path = ""
         self.scheme = ""
         self.server: Address | None = None
+        self.session: object | None = None
         self.state: dict[str, object] = {}
+        self.subprotocols: list[str] | None = None
 
 
 class Connection(Mapping[str, object]):
@@ -214,6 +217,20 @@ class Connection(Mapping[str, object]):
         return self._endpoint.connection_id
 
     @property
+    def ssl(self) -> object | None:
+        """The ``ssl.SSLObject`` of a TLS connection, None on cleartext."""
+        return self._endpoint.ssl
+
+    @property
+    def peer_certificate(self) -> Mapping[str, object] | None:
+        """The client's certificate, verified, as ``getpeercert()`` of the ssl module gives it.
+
+        None if it has none, or was not asked for one.
+        """
+        tell = getattr(self._endpoint.ssl, "getpeercert", None)
+        return cast("Mapping[str, object] | None", tell()) or None if tell is not None else None
+
+    @property
     def cookies(self) -> dict[str, str]:
         """The cookies, from every ``cookie`` field (RFC 6265 §5.4)."""
         extras = self._extra()
@@ -238,9 +255,25 @@ class Connection(Mapping[str, object]):
     @property
     def subprotocols(self) -> list[str]:
         """The WebSocket subprotocols that the client offers, by preference (RFC 6455 §11.3.4)."""
+        extras = self._extras
+        if extras is not None and extras.subprotocols is not None:
+            return extras.subprotocols.copy()
         offered = self.headers.get_combined(b"sec-websocket-protocol") or b""
         names = (name.strip() for name in offered.decode("latin-1").split(","))
         return [name for name in names if name]
+
+    @property
+    def offer(self) -> Offer | None:
+        """Takes a message for a WebSocket's peer at once or not at all; bound by whoever serves.
+
+        None where only ``send`` can.
+        """
+        extras = self._extras
+        return None if extras is None else extras.offer
+
+    @offer.setter
+    def offer(self, offer: Offer | None) -> None:
+        self._extra().offer = offer
 
     async def body(self) -> bytes:
         """Return the whole content; read once, then kept. A cancelled call can be repeated.
@@ -388,6 +421,8 @@ class Connection(Mapping[str, object]):
             extras.extensions = extensions
         if isinstance(params := scope.get("path_params"), Mapping):
             conn.path_params = params
+        if kind == "websocket" and isinstance(offered := scope.get("subprotocols"), Iterable):
+            extras.subprotocols = [str(name) for name in offered]
         if receive is not None:
             source = receive
 

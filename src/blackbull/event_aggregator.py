@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 
 from .connection import Connection
 from .event import Event, EventDispatcher
+from .messages import WebSocketMessage
 
 Address: TypeAlias = tuple[str, int | None]
 Detail: TypeAlias = dict[str, object]
@@ -22,6 +23,9 @@ AFTER_HANDLER: Final = "after_handler"
 REQUEST_COMPLETED: Final = "request_completed"
 REQUEST_DISCONNECTED: Final = "request_disconnected"
 SCOPE_COMPLETED: Final = "scope_completed"
+WEBSOCKET_CONNECTED: Final = "websocket_connected"
+WEBSOCKET_MESSAGE: Final = "websocket_message"
+WEBSOCKET_DISCONNECTED: Final = "websocket_disconnected"
 CONNECTION_ACCEPTED: Final = "connection_accepted"
 CONNECTION_CLOSED: Final = "connection_closed"
 MESSAGE_RECEIVED: Final = "message_received"
@@ -113,6 +117,26 @@ class EventAggregator:
         """The client left before its response was complete; excludes ``request_completed``."""
         if self.has_listeners(REQUEST_DISCONNECTED):
             await self._emit(Event(REQUEST_DISCONNECTED, _request(conn)))
+
+    async def on_websocket_connected(self, conn: Connection, subprotocol: str | None) -> None:
+        """A WebSocket was accepted, with *subprotocol* if not None."""
+        if self.has_listeners(WEBSOCKET_CONNECTED):
+            detail = _websocket(conn)
+            detail["subprotocol"] = subprotocol
+            await self._emit(Event(WEBSOCKET_CONNECTED, detail))
+
+    async def on_websocket_message(self, conn: Connection, message: WebSocketMessage) -> None:
+        """A whole message arrived on a WebSocket; its handler has not read it yet."""
+        if self.has_listeners(WEBSOCKET_MESSAGE):
+            detail: Detail = {"conn": conn, "text": message.text, "bytes": message.data}
+            await self._emit(Event(WEBSOCKET_MESSAGE, detail))
+
+    async def on_websocket_disconnected(self, conn: Connection, code: int = 1006) -> None:
+        """An accepted WebSocket is closed, with the close code *code*."""
+        if self.has_listeners(WEBSOCKET_DISCONNECTED):
+            detail = _websocket(conn)
+            detail["code"] = code
+            await self._emit(Event(WEBSOCKET_DISCONNECTED, detail))
 
     async def on_scope_completed(
         self, conn: Connection, exception: BaseException | None = None
@@ -228,6 +252,18 @@ class EventAggregator:
         """Return True when somebody listens to ``error``."""
         return self.has_listeners(ERROR)
 
+    def has_websocket_connected_listeners(self) -> bool:
+        """Return True when somebody listens to ``websocket_connected``."""
+        return self.has_listeners(WEBSOCKET_CONNECTED)
+
+    def has_websocket_message_listeners(self) -> bool:
+        """Return True when somebody listens to ``websocket_message``."""
+        return self.has_listeners(WEBSOCKET_MESSAGE)
+
+    def has_websocket_disconnected_listeners(self) -> bool:
+        """Return True when somebody listens to ``websocket_disconnected``."""
+        return self.has_listeners(WEBSOCKET_DISCONNECTED)
+
     def has_connection_accepted_listeners(self) -> bool:
         """Return True when somebody listens to ``connection_accepted``."""
         return self.has_listeners(CONNECTION_ACCEPTED)
@@ -267,6 +303,15 @@ def _handler(conn: Connection, handler: object) -> Detail:
         "method": conn.method,
         "path": conn.path,
         "handler": handler,
+    }
+
+
+def _websocket(conn: Connection) -> Detail:
+    return {
+        "conn": conn,
+        "connection_id": conn.connection_id,
+        "client_ip": _client_ip(conn),
+        "path": conn.path,
     }
 
 

@@ -9,7 +9,7 @@ handed over is never changed.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from .headers import Fields
@@ -40,6 +40,22 @@ class InterimResponse:
     """An interim response: 103 Early Hints, 102; before :class:`ResponseStart` (RFC 9110 §15.2)."""
 
     status: int
+    fields: Fields = ()
+
+
+@dataclass(slots=True)
+class ResponsePush:
+    """Answer a GET of *path* as well, before it is asked for; a hint, before the last content.
+
+    Where that cannot be done nothing happens: the connection's ``extensions`` tell whether
+    ``http.response.push`` can be of use (RFC 9113 §8.4).
+
+    Attributes:
+        path: The path, with the query if there is one, as it goes on the wire.
+        fields: The request's fields: lower-case names and values.
+    """
+
+    path: str
     fields: Fields = ()
 
 
@@ -91,11 +107,14 @@ class WebSocketAccept:
 
     Attributes:
         subprotocol: One of those that the client offered; None for none.
-        fields: Further fields of the response.
+        fields: Further fields of the response, checked.
+        max_message_size: Bytes that a message from the client may have, after reassembly and
+            inflation; None for what the settings say.
     """
 
     subprotocol: str | None = None
     fields: Fields = ()
+    max_message_size: int | None = None
 
 
 @dataclass(slots=True)
@@ -104,6 +123,21 @@ class WebSocketMessage:
 
     text: str | None = None
     data: bytes | None = None
+
+
+@dataclass(slots=True)
+class PreparedMessage:
+    """A message for many WebSockets, encoded for the wire once per form that it takes there.
+
+    Attributes:
+        text: The message, if it is text.
+        data: The message, if it is binary.
+        frames: What the server keeps of it, by the form: plain, compressed.
+    """
+
+    text: str | None = None
+    data: bytes | None = None
+    frames: dict[object, bytes] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(slots=True)
@@ -134,3 +168,7 @@ class WebSocketDisconnected:
 
 RequestMessage: TypeAlias = RequestBody | RequestDisconnected
 Receive: TypeAlias = Callable[[], Awaitable[RequestMessage]]
+WebSocketEvent: TypeAlias = WebSocketConnect | WebSocketMessage | WebSocketDisconnected
+WebSocketReceive: TypeAlias = Callable[[], Awaitable[WebSocketEvent]]
+Offer: TypeAlias = Callable[[WebSocketMessage | PreparedMessage], bool]
+"""Takes a message for the peer without waiting; False: nothing was taken, the peer must read."""

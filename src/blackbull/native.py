@@ -18,6 +18,7 @@ from .messages import (
     RequestDisconnected,
     RequestMessage,
     ResponseBody,
+    ResponsePush,
     ResponseStart,
     ResponseTrailers,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "RequestMessage",
     "ResponseBody",
     "ResponseMessage",
+    "ResponsePush",
     "ResponseStart",
     "ResponseTrailers",
     "Send",

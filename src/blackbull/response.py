@@ -27,6 +27,7 @@ from .messages import (
     InterimResponse,
     Receive,
     ResponseBody,
+    ResponsePush,
     ResponseStart,
     ResponseTrailers,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "ResponseMessage",
     "Send",
     "StreamingResponse",
+    "WebSocketResponse",
     "cookie_header",
 ]
 
@@ -226,9 +228,24 @@ class RedirectResponse(Response):
 
 
 ResponseMessage: TypeAlias = (
-    Response | InterimResponse | ResponseStart | ResponseBody | ResponseTrailers
+    Response | InterimResponse | ResponsePush | ResponseStart | ResponseBody | ResponseTrailers
 )
 Send: TypeAlias = Callable[[ResponseMessage], Awaitable[None]]
+
+
+def WebSocketResponse(content: object) -> dict[str, object]:  # noqa: N802 - it reads as its kin
+    """Return the ``websocket.send`` event of *content*, for the ``send`` of a full handler.
+
+    Args:
+        content: Text makes a text message, bytes a binary one, all else JSON as text.
+
+    Raises:
+        TypeError: *content* holds something that has no JSON form.
+    """
+    if isinstance(content, bytes | bytearray | memoryview):
+        return {"type": "websocket.send", "bytes": bytes(content)}
+    text = content if isinstance(content, str) else encode(content).decode()
+    return {"type": "websocket.send", "text": text}
 
 
 class StreamingResponse:
@@ -280,7 +297,7 @@ class StreamingResponse:
             await send(ResponseStart(self.status, self.fields, cancel_on_disconnect=True))
             if conn.method != "HEAD":
                 async for item in content:
-                    data = item.encode() if isinstance(item, str) else bytes(_octets(item))
+                    data = item if item.__class__ is bytes else _octets(item)
                     if data:
                         await send(ResponseBody(data, True))
             await send(ResponseBody())
@@ -383,9 +400,11 @@ def _stream_fields(headers: HeadersLike | None, defaults: list[Field]) -> Fields
     return (*(field for field in defaults if field[0] not in names), *given)
 
 
-def _octets(item: object) -> bytes | bytearray | memoryview:
+def _octets(item: object) -> bytes:
+    if isinstance(item, str):
+        return item.encode()
     if isinstance(item, bytes | bytearray | memoryview):
-        return item
+        return bytes(item)
     raise TypeError(f"content is str or bytes, not {type(item).__name__}")
 
 

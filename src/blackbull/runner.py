@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
+import ssl
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Sequence
@@ -17,7 +19,7 @@ from blackbull.asgi.host import HostedApp
 from blackbull.asgi.types import ASGIApplication
 from blackbull.cli.flags import Flags, parse_flags
 from blackbull.cli.target import describe
-from blackbull.config import Settings, load_settings
+from blackbull.config import KeyPairs, Settings, load_settings
 from blackbull.errors import BlackBullError, ConfigurationError, MissingExtra
 from blackbull.native import NativeApp
 from blackbull.openapi import OpenAPIExtension
@@ -41,6 +43,10 @@ def run(
     keyfile: str | None = None,
     workers: int | None = None,
     reload: bool | None = None,
+    password: str | None = None,
+    client_ca: str | None = None,
+    sni: KeyPairs | None = None,
+    ssl_context: ssl.SSLContext | None = None,
     argv: Sequence[str] | None = None,
 ) -> None:
     """Serve *app* until SIGINT or SIGTERM; a second signal ends the process at once.
@@ -56,24 +62,31 @@ def run(
         keyfile: Path of the private key, PEM.
         workers: Number of processes; only 1 for now.
         reload: Serve anew whenever a Python file below the current directory changes.
+        password: What private keys are encrypted with.
+        client_ca: Path of the authorities of client certificates, PEM; clients need one then.
+        sni: Certificate chain and key by the server name that a client asks for.
+        ssl_context: Used as it is, instead of all of these files.
         argv: The command line's flags; ``sys.argv[1:]`` if None.
 
     Raises:
         SystemExit: 1 with one line on stderr: nothing can be served.
     """
     try:
-        given = Flags(host, port, certfile, keyfile, workers, reload)
+        given = Flags(host, port, certfile, keyfile, workers, reload, client_ca, sni)
         flags = merge(parse_flags(sys.argv[1:] if argv is None else argv), given)
         if flags.keyfile and not flags.certfile:
             raise ConfigurationError("a key without its certificate: say --cert PATH, too")
         settings = apply_flags(load_settings(), flags)
+        if password is not None:
+            settings = replace(settings, password=password)
         check(settings)
         if settings.reload and not is_child():
             status = supervise(say, drain_timeout=settings.drain_timeout)
         else:
             log_to_stderr()
             with asyncio.Runner(loop_factory=loop_factory(settings)) as loop_runner:
-                status = loop_runner.run(serve(as_native_app(app), settings))
+                serving = serve(as_native_app(app), settings, ssl_context=ssl_context)
+                status = loop_runner.run(serving)
     except BlackBullError as error:
         say(" ".join(str(error).split()))
         raise SystemExit(1) from error
@@ -105,6 +118,8 @@ def apply_flags(settings: Settings, flags: Flags) -> Settings:
         keyfile=flags.keyfile or settings.keyfile,
         workers=settings.workers if flags.workers is None else flags.workers,
         reload=settings.reload if flags.reload is None else flags.reload,
+        client_ca=flags.client_ca or settings.client_ca,
+        sni=flags.sni or settings.sni,
     )
 
 
@@ -119,7 +134,11 @@ def check(settings: Settings) -> None:
             f"{settings.workers} workers: more than one is not supported yet; "
             "leave it out, or say 1"
         )
-    for what, path in (("certificate", settings.certfile), ("key", settings.keyfile)):
+    for what, path in (
+        ("certificate", settings.certfile),
+        ("key", settings.keyfile),
+        ("client CA", settings.client_ca),
+    ):
         if path and not Path(path).is_file():
             raise ConfigurationError(f"there is no {what} file {path!r}")
 
@@ -165,7 +184,9 @@ def log_to_stderr() -> None:
         logger.addHandler(handler)
 
 
-async def serve(app: NativeApp, settings: Settings) -> int:
+async def serve(
+    app: NativeApp, settings: Settings, *, ssl_context: ssl.SSLContext | None = None
+) -> int:
     """Start, say where, and serve until a signal; then let what is under way end.
 
     Returns:
@@ -175,10 +196,12 @@ async def serve(app: NativeApp, settings: Settings) -> int:
         ConfigurationError: a listener cannot be opened.
         LifespanFailed: the application's startup or shutdown raised.
     """
-    server = Server(app, settings=settings)
+    server = Server(app, settings=settings, ssl_context=ssl_context)
     with Signals(asyncio.get_running_loop()) as signals:
         if not await signals.unless_stopped(start(server)):
             return 0
+        if any(each.tls for each in server.listening):
+            signals.on_hangup(server.reload_certificates)
         say(describe_listeners(server.listening))
         await signals.stop.wait()
         say("stopping; another signal ends it at once")
@@ -237,6 +260,12 @@ class Signals:
         except asyncio.CancelledError:
             return False
         return True
+
+    def on_hangup(self, call: Callable[[], object]) -> None:
+        """Let SIGHUP mean *call*, unless there is a terminal whose end it would tell."""
+        if self._before and not os.isatty(0):
+            self._before[signal.SIGHUP] = signal.getsignal(signal.SIGHUP)
+            self._loop.add_signal_handler(signal.SIGHUP, call)
 
     def _first(self) -> None:
         for number in self._before:

@@ -21,7 +21,7 @@ def extras() -> set[str]:
     assert project["dependencies"] == []
     names = set()
     for extra, requirements in project["optional-dependencies"].items():
-        if extra not in {"test", "docs"}:
+        if extra not in {"test", "bench", "docs"}:
             for requirement in requirements:
                 name = requirement.split(";")[0].split(">")[0].strip()
                 names.add(IMPORT_NAMES.get(name, name))

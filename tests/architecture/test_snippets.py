@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -23,7 +24,8 @@ RAW_PORT = re.compile(
     r"""(?:raw_handler|register_protocol_handler)\(\s*["']([\w-]+)["'].*?port=(\d+)"""
 )
 HTTP_PORT = 8000
-CLIENTS = ("curl ", "echo ", "printf ")
+SAY = "python examples/say.py "
+CLIENTS = ("curl ", "echo ", "printf ", SAY)
 
 
 @dataclass(frozen=True)
@@ -72,18 +74,32 @@ def documented_ports(snippet: Snippet) -> dict[str, int]:
     return {"http": HTTP_PORT, **{name: int(port) for name, port in RAW_PORT.findall(snippet.text)}}
 
 
-def run_client(command: Command, shown: dict[str, int], actual: dict[str, int]) -> str:
+def run_client(
+    command: Command, shown: dict[str, int], actual: dict[str, int], *, cwd: Path
+) -> str:
     """Run a client's command against the running program; return what it prints."""
     text = command.text
     for name, port in shown.items():
         text = re.sub(rf"(127\.0\.0\.1[: ]){port}\b", rf"\g<1>{actual[name]}", text)
+    if text.startswith(SAY):
+        text = f"{sys.executable} {ROOT / SAY.split()[1]} {text.removeprefix(SAY)}"
     text = text.replace("curl ", "curl -sS ", 1) if text.startswith("curl ") else text
     done = subprocess.run(
         ["bash", "-c", text], capture_output=True, text=True, timeout=20, check=False,
-        env=clean_environment(), stdin=subprocess.DEVNULL,
+        env=clean_environment(), stdin=subprocess.DEVNULL, cwd=cwd,
     )  # fmt: skip
     assert done.stderr == "", text
     return done.stdout
+
+
+def make_files(command: Command, cwd: Path) -> None:
+    """Run a command that only makes files."""
+    done = subprocess.run(
+        ["bash", "-c", command.text], capture_output=True, text=True, timeout=20, check=False,
+        stdin=subprocess.DEVNULL, cwd=cwd,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert command.output == ""
 
 
 def check_tool(command: Command) -> None:
@@ -118,11 +134,14 @@ def test_page_programs_run_and_commands_print_what_it_says(page: Path, tmp_path:
                 assert program.serving().keys() == shown.keys()
             elif snippet.language == "console":
                 for command in commands(snippet):
+                    if command.text.startswith("openssl "):
+                        make_files(command, tmp_path)
+                        continue
                     if not command.text.startswith(CLIENTS):
                         check_tool(command)
                         continue
                     assert program is not None
-                    printed = run_client(command, shown, program.ports)
+                    printed = run_client(command, shown, program.ports, cwd=tmp_path)
                     assert printed.rstrip("\n") == command.output.rstrip("\n"), command.text
             else:
                 assert snippet.language == "text", f"{page.name}:{snippet.line}"

@@ -29,6 +29,7 @@ from blackbull.log import LimitLog
 from blackbull.native import NativeHandler, Receive, Send
 from blackbull.response import Response
 from blackbull.server.bindings.http1 import HTTP1Binding
+from blackbull.server.bindings.http2 import HTTP2Binding
 from blackbull.server.bindings.service import HTTPService
 from blackbull.server.connection_actor import MAX_PREFIX, BindingRunner, begin_connection
 from blackbull.server.protocol_registry import RawBinding
@@ -68,17 +69,13 @@ class Answering:
 class Prior(ProtocolBinding):
     """HTTP/2's detection, three-valued: an answer with the first byte that decides."""
 
-    name = "http2"
-    detection_read = 1
-    alpn = ("h2",)
+    name = HTTP2Binding.name
+    detection_read = HTTP2Binding.detection_read
+    alpn = HTTP2Binding.alpn
+    detect = HTTP2Binding.detect
 
     def __init__(self) -> None:
         self.got = b""
-
-    def detect(self, prefix: bytes, alpn: str | None) -> bool | None:
-        if len(prefix) < len(PREFACE) and PREFACE.startswith(prefix):
-            return None
-        return prefix.startswith(PREFACE)
 
     async def serve(self, conn: ConnectionView) -> None:
         while data := await conn.reader.read():

@@ -11,7 +11,6 @@ import pytest
 
 from tests.hosting.cases import CASES, Case
 from tests.hosting.servers import Servers
-from tests.spec import spec
 
 OURS = ["ours@blackbull", "ours@uvicorn", "ours@hypercorn", "ours@granian"]
 THEIRS = [
@@ -137,14 +136,3 @@ def test_client_that_leaves_amid_its_content_harms_nobody(
     with socket.create_connection(("127.0.0.1", servers.port(direction)), timeout=20) as sock:
         sock.sendall(b"POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\nhalf")
     assert client.get("/").text == "hello"
-
-
-@spec("RFC 6455 §4.2.2", "a handshake that is not accepted")
-@pytest.mark.parametrize("direction", OURS[1:])
-def test_websocket_to_a_host_of_ours_is_refused(servers: Servers, direction: str) -> None:
-    with socket.create_connection(("127.0.0.1", servers.port(direction)), timeout=20) as sock:
-        sock.sendall(
-            b"GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
-            b"sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-        )
-        assert sock.recv(65536).startswith(b"HTTP/1.1 403 ")

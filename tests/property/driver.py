@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 
 from blackbull.errors import RemoteProtocolError
@@ -52,17 +53,17 @@ def observe(
             if not machine.keep_alive and machine.request_complete:
                 break
     except RemoteProtocolError as error:
-        assert error.code in {400, 408, 413, 414, 417, 421, 431, 501, 505}
-        assert error.spec
-        machine.send_refusal(error, DATE)
-        assert machine.next_event() is None
-        seen.append(("refused", error.code))
+        refusal = error
     else:
-        seen.append(("end", machine.keep_alive))
-    return seen, held
+        return [*seen, ("end", machine.keep_alive)], held
+    assert refusal.code in {400, 413, 414, 417, 421, 431, 501, 505}
+    assert refusal.spec
+    machine.send_refusal(refusal, DATE)
+    assert machine.next_event() is None
+    return [*seen, ("refused", refusal.code)], held
 
 
 def pieces(wire: bytes, cuts: Iterable[int]) -> list[bytes]:
     """Cut *wire* at *cuts*."""
     at = sorted({0, len(wire), *(cut % (len(wire) + 1) for cut in cuts)})
-    return [wire[a:b] for a, b in zip(at, at[1:], strict=False)]
+    return [wire[a:b] for a, b in itertools.pairwise(at)]

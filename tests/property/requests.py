@@ -14,12 +14,11 @@ TARGET = st.text("abcxyz019-._~/%20?&=", max_size=20).map(
     lambda text: "/" + text.replace("%", "%41")
 )
 OURS = {
-    "host", "content-length", "transfer-encoding", "connection", "expect", "upgrade", "content-type",
+    "host", "content-length", "transfer-encoding", "connection", "expect", "upgrade",
+    "content-type",
 }  # fmt: skip
 FIELDS = st.lists(
-    st.tuples(TOKEN, VALUE).filter(
-        lambda pair: pair[0].lower().replace("_", "-") not in OURS
-    ),
+    st.tuples(TOKEN, VALUE).filter(lambda pair: pair[0].lower().replace("_", "-") not in OURS),
     max_size=5,
 )
 
@@ -53,7 +52,9 @@ class Sample:
 def samples(draw: st.DrawFn) -> Sample:
     chunked = draw(st.booleans())
     return Sample(
-        method=draw(st.sampled_from(["GET", "POST", "PUT", "DELETE", "OPTIONS", "M-SEARCH", "HEAD"])),
+        method=draw(
+            st.sampled_from(["GET", "POST", "PUT", "DELETE", "OPTIONS", "M-SEARCH", "HEAD"])
+        ),
         target=draw(TARGET),
         fields=draw(FIELDS),
         content=draw(st.lists(st.binary(max_size=40), max_size=4)),
@@ -71,8 +72,9 @@ FRAGMENTS = st.sampled_from(
         b"\r\n", b"\r\n\r\n", b"\n", b"\r", b" ", b"\t", b":", b",", b";", b"\x00", b"\xff", b"0",
         b"0\r\n\r\n", b"5\r\nhello\r\n", b"GET / HTTP/1.1\r\n", b"POST /x HTTP/1.1\r\n",
         b"GET / HTTP/1.0\r\n", b"OPTIONS * HTTP/1.1\r\n", b"GET http://b/ HTTP/1.1\r\n",
-        b"Host: a\r\n", b"Content-Length: 5\r\n", b"Content-Length: 3", b"Transfer-Encoding: chunked\r\n",
-        b"Connection: close\r\n", b"Expect: 100-continue\r\n", b"X: y\r\n", b" folded\r\n",
+        b"Host: a\r\n", b"Content-Length: 5\r\n", b"Content-Length: 3",
+        b"Transfer-Encoding: chunked\r\n", b"Connection: close\r\n",
+        b"Expect: 100-continue\r\n", b"X: y\r\n", b" folded\r\n",
         b"Content_Length: 5\r\n", b"hello", b"A" * 40, b"ffffffffffffffff\r\n", b"1;x=y\r\n",
     ]
 )  # fmt: skip
@@ -82,9 +84,9 @@ def nearly_requests() -> st.SearchStrategy[bytes]:
     """Return bytes that look like requests, most of them broken somewhere."""
     valid = samples().map(Sample.wire)
     mutated = st.builds(
-        lambda wire, at, cut, piece: wire[: at % (len(wire) + 1)]
-        + piece
-        + wire[(at % (len(wire) + 1)) + cut :],
+        lambda wire, at, cut, piece: (
+            wire[: at % (len(wire) + 1)] + piece + wire[(at % (len(wire) + 1)) + cut :]
+        ),
         valid,
         st.integers(0, 400),
         st.integers(0, 3),

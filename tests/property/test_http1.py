@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import h11
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,11 +13,12 @@ from tests.property.driver import DATE, LIMITS, observe, pieces
 from tests.property.requests import FIELDS, Sample, nearly_requests, samples
 
 CUTS = st.lists(st.integers(0, 2000), max_size=8)
+law = partial(settings, deadline=None, derandomize=True)
 HELD = LIMITS.max_header_total + 4
 """What a machine may hold between arrivals: an unfinished head or trailer section."""
 
 
-@settings(max_examples=400, deadline=None)
+@law(max_examples=400)
 @given(nearly_requests(), CUTS)
 def test_segmentation_any_cut_reports_the_same(wire: bytes, cuts: list[int]) -> None:
     whole, _ = observe([wire])
@@ -26,7 +29,7 @@ def test_segmentation_any_cut_reports_the_same(wire: bytes, cuts: list[int]) -> 
     assert bytewise[-1][0] == cut[-1][0] == whole[-1][0]
 
 
-@settings(max_examples=200, deadline=None)
+@law(max_examples=200)
 @given(st.lists(samples(), min_size=1, max_size=3), CUTS)
 def test_segmentation_of_valid_requests_reports_everything(
     requests: list[Sample], cuts: list[int]
@@ -39,14 +42,14 @@ def test_segmentation_of_valid_requests_reports_everything(
     assert observe([wire], limits)[0] == seen
 
 
-@settings(max_examples=300, deadline=None)
+@law(max_examples=300)
 @given(nearly_requests())
 def test_bounded_no_more_is_held_than_the_limits_allow(wire: bytes) -> None:
     _, held = observe([bytes([byte]) for byte in wire])
     assert held <= HELD
 
 
-@settings(max_examples=300, deadline=None)
+@law(max_examples=300)
 @given(st.binary(max_size=200), CUTS)
 def test_closed_errors_any_bytes_raise_only_what_is_documented(
     wire: bytes, cuts: list[int]
@@ -54,7 +57,7 @@ def test_closed_errors_any_bytes_raise_only_what_is_documented(
     observe(pieces(wire, cuts))
 
 
-@settings(max_examples=200, deadline=None)
+@law(max_examples=200)
 @given(samples(), CUTS)
 def test_round_trip_h11_writes_and_we_read(sample: Sample, cuts: list[int]) -> None:
     client = h11.Connection(h11.CLIENT)
@@ -87,7 +90,7 @@ def test_round_trip_h11_writes_and_we_read(sample: Sample, cuts: list[int]) -> N
     assert seen[-1] == ("end", True)
 
 
-@settings(max_examples=300, deadline=None)
+@law(max_examples=300)
 @given(
     st.sampled_from(["GET", "HEAD", "POST"]),
     st.sampled_from([200, 204, 205, 206, 299, 304, 404, 500, 599]),

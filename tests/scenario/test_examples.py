@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from tests.architecture.source import ROOT
 from tests.environment import clean_environment
@@ -40,7 +45,8 @@ def guide(gateway: Program) -> list[str]:
     assert text is not None
     shown = text[1].replace("{{", "{").replace("}}", "}")
     shown = shown.replace("{HTTP_PORT}", "8000").replace("{ECHO_PORT}", "9000")
-    return [line.strip() for line in shown.splitlines() if line.startswith("  ")]
+    lines = (line.strip() for line in shown.splitlines() if line.startswith("  "))
+    return [line for line in lines if not line.startswith("http://")]
 
 
 def test_gateway_answers_what_its_guide_says(gateway: Program) -> None:
@@ -65,6 +71,64 @@ def test_gateway_clock_ticks_until_the_client_leaves(gateway: Program) -> None:
         assert client.stdout is not None
         assert re.fullmatch(r"data: ?\d\d:\d\d:\d\d\n", client.stdout.readline())
         client.terminate()
+
+
+def test_gateway_page_follows_the_readings(gateway: Program) -> None:
+    port = gateway.ports["http"]
+    page = httpx.get(f"http://127.0.0.1:{port}/live").text
+    assert "new WebSocket" in page
+    reading = {"sensor": "cellar", "celsius": 9.5}
+    httpx.post(f"http://127.0.0.1:{port}/readings", json=reading).raise_for_status()
+    with connect(f"ws://127.0.0.1:{port}/live") as socket:
+        while json.loads(socket.recv(timeout=20)) != reading:
+            pass
+        warmer = {"sensor": "cellar", "celsius": 10.5}
+        httpx.post(f"http://127.0.0.1:{port}/readings", json=warmer).raise_for_status()
+        assert json.loads(socket.recv(timeout=20)) == warmer
+
+
+@pytest.fixture(scope="module")
+def chat(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    script = tmp_path_factory.mktemp("chat") / "chat.py"
+    text = (ROOT / "examples" / "chat.py").read_text()
+    script.write_text(text.replace("port=8000", "port=0"))
+    with Program([str(script)]) as program:
+        program.serving()
+        yield program
+
+
+def test_chat_room_tells_everybody_in_it(chat: Program) -> None:
+    base = f"127.0.0.1:{chat.ports['http']}"
+    assert "new WebSocket" in httpx.get(f"http://{base}/").text
+    with (
+        connect(f"ws://{base}/rooms/blue?name=Ada") as ada,
+        connect(f"ws://{base}/rooms/red?name=Eve") as eve,
+    ):
+        assert json.loads(ada.recv(timeout=20)) == {"here": 1}
+        assert json.loads(eve.recv(timeout=20)) == {"here": 1}
+        with connect(f"ws://{base}/rooms/blue?name=Bob") as bob:
+            assert json.loads(ada.recv(timeout=20)) == {"here": 2}
+            assert json.loads(bob.recv(timeout=20)) == {"here": 2}
+            bob.send("hello")
+            for socket in (ada, bob):
+                assert json.loads(socket.recv(timeout=20)) == {
+                    "here": 2, "name": "Bob", "text": "hello",
+                }  # fmt: skip
+        assert json.loads(ada.recv(timeout=20)) == {"here": 1}
+        eve.send("alone")
+        assert json.loads(eve.recv(timeout=20)) == {"here": 1, "name": "Eve", "text": "alone"}
+
+
+def test_chat_refuses_pages_of_others(chat: Program) -> None:
+    base = f"127.0.0.1:{chat.ports['http']}"
+    with connect(f"ws://{base}/rooms/blue", origin=Origin(f"http://{base}")) as socket:
+        assert json.loads(socket.recv(timeout=20)) == {"here": 1}
+    with (
+        pytest.raises(InvalidStatus) as caught,
+        connect(f"ws://{base}/rooms/blue", origin=Origin("http://evil.test")),
+    ):
+        pass
+    assert caught.value.response.status_code == 403
 
 
 def test_gateway_documentation_lists_its_routes(gateway: Program) -> None:

@@ -379,12 +379,12 @@ def test_server_has_its_former_name_too() -> None:
     assert ASGIServer is Server
 
 
-async def test_http1_is_a_binding_of_the_registry() -> None:
+@pytest.mark.parametrize("name", ["http1", "http2"])
+async def test_http_is_a_binding_of_the_registry(name: str) -> None:
     """S15."""
     async with serving(with_echo()) as server:
-        binding = server.registry.get("http1")
-        assert isinstance(binding, ProtocolBinding)
-        assert [b.name for b in server.registry.bindings] == ["http1", "echo"]
+        assert isinstance(server.registry.get(name), ProtocolBinding)
+        assert [b.name for b in server.registry.bindings] == ["http1", "http2", "echo"]
 
 
 class Gate(ProtocolDetector):

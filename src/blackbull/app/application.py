@@ -5,30 +5,36 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from types import ModuleType
-from typing import Protocol, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast, overload
 
+from blackbull import asgi
 from blackbull.abc import ProtocolDetector
-from blackbull.asgi.guest import serve_scope
 from blackbull.asgi.types import ASGIReceiveCallable
-from blackbull.config import Environment, Settings, load_settings
+from blackbull.config import Environment, KeyPairs, Settings, load_settings
 from blackbull.connection import Connection
 from blackbull.errors import ConfigurationError
 from blackbull.event import EventDispatcher, EventHandler
 from blackbull.event_aggregator import APP_SHUTDOWN, APP_STARTUP, EventAggregator
+from blackbull.headers import raw
 from blackbull.middleware import Middleware
 from blackbull.middleware.chain import problems
 from blackbull.native import NativeHandler, Receive, Send
+from blackbull.protocol.grammar import is_token
 from blackbull.response import Response
 from blackbull.routing.handler.returns import ReturnConverters
 from blackbull.routing.route import RouteInfo, make_route
 from blackbull.routing.router import Router
 from blackbull.server.protocol_registry import ProtocolRegistry, RawBinding, RawProtocolHandler
+from blackbull.transport.tls import TLSOption
 from blackbull.utils import Scheme
 
 from .errors import ErrorKey, ErrorResponder
 from .group import RouteGroup
 from .lifespan import Hook, Lifespan, event_hook
 from .pipeline import Pipeline
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
 
 F = TypeVar("F", bound=Callable[..., object])
 ListenerT = TypeVar("ListenerT", bound=EventHandler)
@@ -84,6 +90,7 @@ class BlackBull:
         self._errors = ErrorResponder(self.aggregator, self._converters.respond)
         self._lifespan = Lifespan(self.aggregator)
         self._middlewares: list[Middleware] = []
+        self._subprotocols: list[bytes] = []
 
     # ------------------------------------------------------------------ routes
 
@@ -95,21 +102,28 @@ class BlackBull:
         scheme: Scheme | str = Scheme.http,
         middlewares: Sequence[Middleware] = (),
         name: str = "",
+        allow_origins: Iterable[str] | str | None = None,
+        max_message_size: int | None = None,
     ) -> Callable[[F], F]:
         """Register the decorated function as the handler of *path*.
 
         Args:
-            methods: One method or several; case-sensitive.
+            methods: One method or several; case-sensitive. A WebSocket has none.
             path: Text with placeholders such as ``{id:int}``, or a compiled regular expression.
             scheme: What kind of exchange the route serves.
             middlewares: What runs around this handler only, the outermost first.
             name: For :meth:`url_path_for`.
+            allow_origins: Whose pages may open the WebSocket: origins, ``"self"``, ``"null"``;
+                None or ``"*"``: all. A client that names no origin is no browser and is let in.
+            max_message_size: Bytes that a message to the WebSocket may have; None: as the
+                settings say.
 
         Raises:
             ConfigurationError: another handler has the same path and method.
             RuntimeError: the application has started.
             TypeError: the handler takes something that cannot be given.
-            ValueError: *path* or a method is malformed, or *name* is taken.
+            ValueError: *path*, a method or an origin is malformed, *name* is taken, or an option
+                does not go with *scheme*.
         """
         if isinstance(methods, str) and methods.startswith("/"):
             raise ValueError(f"the path is not the first argument: write route(path={methods!r})")
@@ -124,6 +138,8 @@ class BlackBull:
                     name=name,
                     middlewares=middlewares,
                     scheme=scheme,
+                    allow_origins=allow_origins,
+                    max_message_size=max_message_size,
                 )
             )
             return handler
@@ -191,6 +207,33 @@ class BlackBull:
         """Return one entry per method of every route, in the order of registration."""
         return self.router.info()
 
+    @property
+    def available_ws_protocols(self) -> list[bytes]:
+        """The WebSocket subprotocols that the application speaks.
+
+        The first of a client's offer that is among them is chosen when a WebSocket is accepted,
+        unless its handler names one.
+
+        Raises:
+            RuntimeError: it is set after the start.
+            ValueError: a name is no token.
+
+        Spec:
+            RFC 6455 §1.9, §4.2.2
+        """
+        return self._subprotocols.copy()
+
+    @available_ws_protocols.setter
+    def available_ws_protocols(self, names: Iterable[str | bytes]) -> None:
+        self._refuse_when_frozen("available_ws_protocols")
+        if isinstance(names, str | bytes):
+            raise ValueError(f"available_ws_protocols is a list of names: write [{names!r}]")
+        encoded = [raw(name) for name in names]
+        for name in encoded:
+            if not is_token(name):
+                raise ValueError(f"{name!r} is no subprotocol: it must be a token, such as 'chat'")
+        self._subprotocols = encoded
+
     # ------------------------------------------------------------------ events
 
     def on(self, event_name: str, *, blocking: bool = False) -> Callable[[ListenerT], ListenerT]:
@@ -246,7 +289,7 @@ class BlackBull:
         *,
         detector: ProtocolDetector | None = None,
         port: int | None = None,
-        tls: bool = False,
+        tls: TLSOption = False,
         stateful: bool = True,
     ) -> RawBinding:
         """Serve a protocol that is not HTTP.
@@ -256,7 +299,8 @@ class BlackBull:
             handler: ``async (reader, writer, ctx)``, once per connection.
             detector: Recognises the protocol on the port of the HTTP listener.
             port: A port of its own, without detection.
-            tls: Speak TLS on that port.
+            tls: Speak TLS on that port: True with the server's certificates, ``TLSFiles`` or an
+                ``ssl.SSLContext`` with others.
             stateful: With several workers only the first one serves it.
 
         Raises:
@@ -272,7 +316,7 @@ class BlackBull:
         *,
         port: int | None = None,
         detector: ProtocolDetector | None = None,
-        tls: bool = False,
+        tls: TLSOption = False,
         stateful: bool = True,
     ) -> Callable[[RawT], RawT]:
         """Serve a protocol by the decorated function: :meth:`register_protocol_handler`."""
@@ -353,7 +397,11 @@ class BlackBull:
         self._errors.development = self.settings.environment is Environment.DEVELOPMENT
         self.router.freeze()
         pipeline = Pipeline(
-            self.router, self._middlewares, events=self.aggregator, errors=self._errors
+            self.router,
+            self._middlewares,
+            events=self.aggregator,
+            errors=self._errors,
+            subprotocols=[name.decode() for name in self._subprotocols],
         )
         self.events.on_change.append(pipeline.update_quiet)
         self.begin = pipeline.begin
@@ -395,7 +443,7 @@ class BlackBull:
     ) -> None:
         """Answer one request; with an ASGI scope, serve that (ASGI 3.0)."""
         if not isinstance(conn, Connection):
-            await serve_scope(self, conn, cast(ASGIReceiveCallable, receive), send)
+            await asgi.serve_scope(self, conn, cast(ASGIReceiveCallable, receive), send)
             return
         native_receive = cast(Receive, receive)
         if conn.receive is None:
@@ -417,6 +465,10 @@ class BlackBull:
         reload: bool | None = None,
         cert: str | None = None,
         key: str | None = None,
+        password: str | None = None,
+        client_ca: str | None = None,
+        sni: KeyPairs | None = None,
+        ssl_context: SSLContext | None = None,
         argv: Sequence[str] | None = None,
     ) -> None:
         """Serve until SIGINT or SIGTERM. The command line's flags go before these arguments.
@@ -428,6 +480,10 @@ class BlackBull:
             host: Address to bind; 127.0.0.1 unless told otherwise.
             workers: Number of processes.
             reload: Serve anew whenever the program's files change.
+            password: What private keys are encrypted with.
+            client_ca: Path of the authorities of client certificates, PEM; clients need one then.
+            sni: Certificate chain and key by the server name that a client asks for.
+            ssl_context: Used as it is, instead of all of these files.
             argv: The flags, if not the command line's.
 
         Raises:
@@ -441,6 +497,10 @@ class BlackBull:
             keyfile=keyfile or key,
             workers=workers,
             reload=reload,
+            password=password,
+            client_ca=client_ca,
+            sni=sni,
+            ssl_context=ssl_context,
             argv=argv,
         )
 

@@ -61,7 +61,8 @@ def asterisk_entry(router: Router) -> Entry:
     Spec:
         RFC 9110 §9.3.7, §10.2.1
     """
-    methods = {info.method for info in router.info()} | {"OPTIONS"}
+    requests = (route for route in router.routes if route.scheme == "http")
+    methods = {method for route in requests for method in route.methods} | {"OPTIONS"}
     if "GET" in methods:
         methods.add("HEAD")
     allow = {"allow": ", ".join(sorted(methods))}

@@ -35,6 +35,8 @@ class RouteGroup:
         scheme: Scheme | str = Scheme.http,
         middlewares: Sequence[Middleware] = (),
         name: str = "",
+        allow_origins: Iterable[str] | str | None = None,
+        max_message_size: int | None = None,
     ) -> Callable[[F], F]:
         """Register a handler, as :meth:`BlackBull.route` does, inside the group's middleware."""
         return self._app.route(
@@ -43,6 +45,8 @@ class RouteGroup:
             scheme=scheme,
             middlewares=(*self._middlewares, *middlewares),
             name=name,
+            allow_origins=allow_origins,
+            max_message_size=max_message_size,
         )
 
     def group(self, middlewares: Sequence[Middleware] = ()) -> RouteGroup:

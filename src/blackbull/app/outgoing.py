@@ -51,13 +51,13 @@ class Outgoing:
             # Part of it may be on its way.
             self.started = True
             raise
-        if isinstance(message, Response):
+        if isinstance(message, ResponseBody):
+            self.size += len(message.data)
+            self.complete = not (message.more or self._trailers)
+        elif isinstance(message, Response):
             self.status = message.status
             self.size = len(message.body)
             self.started = self.complete = True
-        elif isinstance(message, ResponseBody):
-            self.size += len(message.data)
-            self.complete = not (message.more or self._trailers)
         elif isinstance(message, ResponseStart):
             self.status = message.status
             self._trailers = message.trailers

@@ -1,4 +1,4 @@
-"""The default error pages: a phrase in production; what went wrong in development."""
+"""The default error pages: what the client did wrong; in development, what we did, too."""
 
 from __future__ import annotations
 
@@ -36,12 +36,14 @@ def error_page(
     Args:
         conn: The request, whose ``accept`` chooses between HTML and plain text.
         status: 400 to 599.
-        error: What happened; shown in development only, with its traceback when it is a bug.
+        error: What happened. The detail of an :class:`HTTPException` below 500 is written for the
+            client; the rest is shown in development only, with the traceback of a bug.
         headers: Extra response fields.
-        development: True shows *error*.
+        development: True shows all of *error*.
     """
     title = phrase_of(status)
-    detail = _detail(error, status) if development else ""
+    for_client = isinstance(error, HTTPException) and status < HTTPStatus.INTERNAL_SERVER_ERROR
+    detail = _detail(error, status) if development or for_client else ""
     if prefers_html(conn):
         return Response(_html(title, detail), status, HTML, headers)
     text = f"{title}\n\n{detail}" if detail else title

@@ -19,7 +19,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from blackbull.connection import Connection
 from blackbull.errors import ClientDisconnected
@@ -27,11 +27,13 @@ from blackbull.event_aggregator import EventAggregator
 from blackbull.middleware import Middleware, compose
 from blackbull.native import NativeHandler, Receive, Send
 from blackbull.response import Response
+from blackbull.routing.route import WEBSOCKET
 from blackbull.routing.router import Router
 
 from .entry import Entry, asterisk_entry, route_entry
 from .errors import ErrorResponder
 from .outgoing import Outgoing
+from .websocket_pipeline import WebSocketPipeline
 
 logger = logging.getLogger("blackbull.app")
 
@@ -48,6 +50,7 @@ class Pipeline:
         middlewares: The global middleware, the outermost first.
         events: Who is told.
         errors: Who answers errors.
+        subprotocols: Those of WebSockets that the application speaks.
 
     Raises:
         ConfigurationError: a middleware cannot be composed.
@@ -60,11 +63,14 @@ class Pipeline:
         *,
         events: EventAggregator,
         errors: ErrorResponder,
+        subprotocols: Collection[str] = (),
     ) -> None:
         self._events = events
         self._errors = errors
         self._find = router.find
-        self._entries = {route: route_entry(route, events) for route in router.routes}
+        self._entries = {
+            route: route_entry(route, events) for route in router.routes if route.scheme == "http"
+        }
         self._static = {
             path: {method: self._entries[route] for method, route in table.items()}
             for path, table in router.static.items()
@@ -73,6 +79,9 @@ class Pipeline:
         self._static["*"] = {"OPTIONS": asterisk_entry(router)}
         self._plain = not middlewares
         self._chain = compose(middlewares, self._answer_route)
+        self._websockets = WebSocketPipeline(
+            router, middlewares, events=events, errors=errors, subprotocols=subprotocols
+        )
         self.quiet = False
         self.update_quiet()
 
@@ -82,6 +91,8 @@ class Pipeline:
 
     def begin(self, conn: Connection) -> Response | NativeHandler:
         """Answer *conn* at once, or return who does; see :class:`blackbull.native.NativeApp`."""
+        if conn.type == WEBSOCKET:
+            return self._websockets.begin(conn)
         if not self.quiet:
             return self._answer_announced
         head = conn.head

@@ -23,6 +23,7 @@ from blackbull.native import (
     RequestMessage,
     ResponseBody,
     ResponseMessage,
+    ResponsePush,
     ResponseStart,
     ResponseTrailers,
 )
@@ -33,11 +34,13 @@ from .messages import (
     parse_request_event,
     to_body_event,
     to_early_hint_event,
+    to_push_event,
     to_start_event,
     to_trailers_event,
 )
 from .scope import to_connection
 from .types import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
+from .websocket_guest import serve_websocket
 
 logger: Final = logging.getLogger("blackbull.asgi")
 
@@ -56,15 +59,14 @@ _HOSTS_FIELDS: Final = frozenset(
     (b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade")
 )
 _EARLY_HINT: Final = "http.response.early_hint"
+_PUSH: Final = "http.response.push"
 _RESPONSE_TRAILERS: Final = "http.response.trailers"
 
 
 async def serve_scope(
     app: NativeApp, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
 ) -> None:
-    """Serve one ASGI scope with *app*: a request, or the whole life of the process.
-
-    A WebSocket is refused before it opens; the host answers 403.
+    """Serve one ASGI scope with *app*: a request, a WebSocket, or the life of the process.
 
     Args:
         app: Our application.
@@ -87,10 +89,12 @@ async def serve_scope(
     elif kind == "lifespan":
         await _serve_lifespan(app, receive, send)
     elif kind == "websocket":
-        await receive()
-        await send({"type": "websocket.close", "code": 1000, "reason": ""})
+        conn = to_connection(scope, connection_id=uuid.uuid4().hex)
+        await serve_websocket(app, conn, receive, send)
     else:
-        raise ValueError(f"an ASGI scope of type {kind!r} is not served: http and lifespan are")
+        raise ValueError(
+            f"an ASGI scope of type {kind!r} is not served: http, websocket and lifespan are"
+        )
 
 
 async def _serve_http(
@@ -218,6 +222,9 @@ class Exchange:
             self._state = _DONE
             if self._offers(_RESPONSE_TRAILERS):
                 await self._deliver(to_trailers_event(message.fields))
+        elif isinstance(message, ResponsePush):
+            if self._offers(_PUSH):
+                await self._deliver(to_push_event(message))
         elif isinstance(message, InterimResponse) and state == _WAITING:
             # A hint that the host cannot pass on is no loss.
             if message.status == 103 and self._offers(_EARLY_HINT):

@@ -28,6 +28,7 @@ from blackbull.native import (
     RequestMessage,
     ResponseBody,
     ResponseMessage,
+    ResponsePush,
     ResponseStart,
     ResponseTrailers,
     Send,
@@ -37,8 +38,9 @@ from blackbull.response import Response
 from .detection import explain_no_asgi, is_asgi_app
 from .lifespan import HostedLifespan
 from .messages import misuse, parse_content, parse_response_event, to_request_event
-from .scope import to_http_scope
+from .scope import to_http_scope, to_websocket_scope
 from .types import ASGIApplication, ASGIReceiveEvent, ASGISendEvent
+from .websocket_host import HostedWebSocket
 
 __all__ = ["HostedApp", "as_native_app", "is_asgi_app"]
 
@@ -95,12 +97,15 @@ class HostedApp:
         return self
 
     async def __call__(self, conn: Connection, receive: Receive, send: Send) -> None:
-        """Run the application for one request.
+        """Run the application for one request or one WebSocket.
 
         Raises:
             Exception: what the application raises while its client is there.
             LocalProtocolError: it broke ASGI, or returned without a whole response.
         """
+        if conn.type == "websocket":
+            await self._serve_websocket(conn, receive, send)
+            return
         exchange = Exchange(conn, receive, send)
         scope = to_http_scope(conn, root_path=self.root_path, state=self.state)
         try:
@@ -113,6 +118,17 @@ class HostedApp:
             logger.debug("the application raised after its client left", exc_info=True)
         finally:
             exchange.close()
+
+    async def _serve_websocket(self, conn: Connection, receive: Receive, send: Send) -> None:
+        socket = HostedWebSocket(conn, receive, send)
+        scope = to_websocket_scope(conn, root_path=self.root_path, state=self.state)
+        try:
+            await self.app(scope, socket.receive, socket.send)
+            await socket.finish()
+        except Exception:
+            if not socket.left:
+                raise
+            logger.debug("the application raised after its client left", exc_info=True)
 
     async def startup(self) -> None:
         """Run the application's lifespan up to the end of its startup.
@@ -235,7 +251,9 @@ class Exchange:
             self._start = message
             self._awaits_trailers = message.trailers
             self._state = _HELD
-        elif isinstance(message, InterimResponse) and state == _WAITING:
+        elif (isinstance(message, ResponsePush) and state != _DONE) or (
+            isinstance(message, InterimResponse) and state == _WAITING
+        ):
             await self._deliver(message)
         elif isinstance(message, ResponseTrailers) and state == _TRAILERS:
             self._trailers += message.fields

@@ -17,6 +17,7 @@ from blackbull.native import (
     RequestDisconnected,
     RequestMessage,
     ResponseBody,
+    ResponsePush,
     ResponseStart,
     ResponseTrailers,
 )
@@ -31,7 +32,7 @@ _names: dict[bytes, bytes] = {}
 
 def parse_response_event(
     event: Mapping[str, object],
-) -> ResponseStart | ResponseBody | ResponseTrailers | InterimResponse:
+) -> ResponseStart | ResponseBody | ResponseTrailers | InterimResponse | ResponsePush:
     """Return the native message of one ``http.response.*`` event.
 
     Args:
@@ -60,6 +61,8 @@ def parse_response_event(
         return ResponseTrailers(parse_fields(event.get("headers", ())))
     if kind == "http.response.early_hint":
         return InterimResponse(103, _parse_links(event))
+    if kind == "http.response.push":
+        return ResponsePush(_parse_path(event), parse_fields(event.get("headers", ())))
     raise misuse(f"{kind!r} is not an event of an HTTP response")
 
 
@@ -153,6 +156,11 @@ def to_early_hint_event(fields: Iterable[Field]) -> ASGISendEvent:
     return {"type": "http.response.early_hint", "links": links}
 
 
+def to_push_event(message: ResponsePush) -> ASGISendEvent:
+    """Return ``http.response.push``."""
+    return {"type": "http.response.push", "path": message.path, "headers": list(message.fields)}
+
+
 def misuse(message: str) -> LocalProtocolError:
     """Return the error for an application that breaks ASGI."""
     return LocalProtocolError(message, spec=HTTP_SPEC)
@@ -173,6 +181,13 @@ def _parse_status(event: Mapping[str, object]) -> int:
     if not isinstance(status, int) or not 200 <= status <= 599:
         raise misuse(f"'status' takes an integer from 200 to 599, not {status!r}")
     return status
+
+
+def _parse_path(event: Mapping[str, object]) -> str:
+    path = event.get("path")
+    if not isinstance(path, str) or not path.startswith("/"):
+        raise misuse(f"'path' takes text that begins with a slash, not {path!r}")
+    return path
 
 
 def _parse_links(event: Mapping[str, object]) -> Fields:

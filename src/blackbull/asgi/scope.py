@@ -14,6 +14,7 @@ from blackbull.connection import Address, Connection
 from blackbull.headers import Fields
 
 from .types import Scope
+from .websocket_events import DENIAL
 
 HTTP_SPEC_VERSION: Final = "2.4"
 LIFESPAN_SPEC_VERSION: Final = "2.0"
@@ -35,13 +36,35 @@ def to_http_scope(conn: Connection, *, root_path: str, state: dict[str, object])
         ASGI HTTP & WebSocket 2.4, "HTTP Connection Scope"; ASGI Lifespan 2.0, "Lifespan State"
     """
     head = conn.head
-    client = conn.client
     old = head.http_version == "1.0"
     return {
         "type": "http",
+        "method": head.method,
+        "extensions": {} if old else {name: {} for name in EXTENSIONS} | conn.extensions,
+        **_common(conn, root_path, state),
+    }
+
+
+def to_websocket_scope(conn: Connection, *, root_path: str, state: dict[str, object]) -> Scope:
+    """Return the scope of the WebSocket *conn*; the arguments are :func:`to_http_scope`'s.
+
+    Spec:
+        ASGI HTTP & WebSocket 2.4, "WebSocket Connection Scope"
+    """
+    return {
+        "type": "websocket",
+        "subprotocols": conn.subprotocols,
+        "extensions": {DENIAL: {}},
+        **_common(conn, root_path, state),
+    }
+
+
+def _common(conn: Connection, root_path: str, state: dict[str, object]) -> Scope:
+    head = conn.head
+    client = conn.client
+    return {
         "asgi": {"version": "3.0", "spec_version": HTTP_SPEC_VERSION},
         "http_version": head.http_version,
-        "method": head.method,
         "scheme": conn.scheme,
         "path": root_path + head.path if root_path else head.path,
         "raw_path": _raw(root_path) + head.raw_path if root_path else head.raw_path,
@@ -52,18 +75,17 @@ def to_http_scope(conn: Connection, *, root_path: str, state: dict[str, object])
         "client": None if client is None or client[1] is None else client,
         "server": conn.server,
         "state": state.copy(),
-        "extensions": {} if old else {name: {} for name in EXTENSIONS},
     }
 
 
 def to_connection(scope: Mapping[str, object], *, connection_id: str) -> Connection:
-    """Return the connection of an ``http`` scope that another server made.
+    """Return the connection of an ``http`` or ``websocket`` scope that another server made.
 
     Raises:
         ValueError: the scope is of another type.
 
     Spec:
-        ASGI HTTP & WebSocket 2.4, "HTTP Connection Scope"
+        ASGI HTTP & WebSocket 2.4, "HTTP Connection Scope", "WebSocket Connection Scope"
     """
     addresses = {key: _address(scope.get(key)) for key in ("client", "server")}
     conn = Connection.from_scope(

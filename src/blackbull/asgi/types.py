@@ -121,6 +121,71 @@ class HTTPResponseEarlyHintEvent(TypedDict):
     links: Iterable[bytes]
 
 
+class WebSocketScope(TypedDict):
+    """One WebSocket."""
+
+    type: Literal["websocket"]
+    asgi: ASGIVersions
+    http_version: str
+    scheme: str
+    path: str
+    raw_path: bytes | None
+    query_string: bytes
+    root_path: str
+    headers: Iterable[tuple[bytes, bytes]]
+    client: tuple[str, int] | None
+    server: tuple[str, int | None] | None
+    subprotocols: Iterable[str]
+    state: NotRequired[dict[str, object]]
+    extensions: NotRequired[dict[str, dict[str, object]]]
+
+
+class WebSocketConnectEvent(TypedDict):
+    """The client asks for the WebSocket."""
+
+    type: Literal["websocket.connect"]
+
+
+class WebSocketAcceptEvent(TypedDict):
+    """The application opens it."""
+
+    type: Literal["websocket.accept"]
+    subprotocol: NotRequired[str | None]
+    headers: NotRequired[Iterable[tuple[bytes, bytes]]]
+
+
+class WebSocketReceiveEvent(TypedDict):
+    """A message from the client: one of the two keys is None."""
+
+    type: Literal["websocket.receive"]
+    text: str | None
+    bytes: bytes | None
+
+
+class WebSocketSendEvent(TypedDict):
+    """A message to the client: ``text`` or ``bytes``."""
+
+    type: Literal["websocket.send"]
+    text: NotRequired[str | None]
+    bytes: NotRequired[bytes | None]
+
+
+class WebSocketDisconnectEvent(TypedDict):
+    """The WebSocket is closed."""
+
+    type: Literal["websocket.disconnect"]
+    code: int
+    reason: NotRequired[str | None]
+
+
+class WebSocketCloseEvent(TypedDict):
+    """The application closes the WebSocket, or refuses it."""
+
+    type: Literal["websocket.close"]
+    code: NotRequired[int]
+    reason: NotRequired[str | None]
+
+
 class LifespanEvent(TypedDict):
     """Any event of the lifespan protocol; ``message`` accompanies the failures."""
 

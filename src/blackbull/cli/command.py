@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
 
 from blackbull.errors import ConfigurationError
@@ -44,20 +45,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     except ConfigurationError as error:
         print(f"blackbull: {error}", file=sys.stderr)
         raise SystemExit(1) from error
-    serve(app, Flags(
+    serve(app, replace(
+        flags,
         host=flags.host if flags.host is not None else host,
         port=flags.port if flags.port is not None else port,
-        certfile=flags.certfile,
-        keyfile=flags.keyfile,
-        workers=flags.workers,
-        reload=flags.reload,
     ))  # fmt: skip
 
 
 def serve(app: object, flags: Flags) -> None:
     """Serve *app* as *flags* say, until a signal ends it."""
     run(app, host=flags.host, port=flags.port, certfile=flags.certfile, keyfile=flags.keyfile,
-        workers=flags.workers, reload=flags.reload, argv=())  # fmt: skip
+        workers=flags.workers, reload=flags.reload, client_ca=flags.client_ca, sni=flags.sni,
+        argv=())  # fmt: skip
 
 
 def make_parser() -> Parser:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
+from blackbull.config import KeyPairs, parse_key_pairs
 from blackbull.errors import ConfigurationError
 
 
@@ -36,6 +37,8 @@ class Flags:
         keyfile: Path of the private key, PEM.
         workers: Number of processes.
         reload: Serve anew whenever a source file changes.
+        client_ca: Path of the authorities of client certificates, PEM.
+        sni: Certificates by server name.
     """
 
     host: str | None = None
@@ -44,6 +47,8 @@ class Flags:
     keyfile: str | None = None
     workers: int | None = None
     reload: bool | None = None
+    client_ca: str | None = None
+    sni: KeyPairs | None = None
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +59,10 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
                         help="certificate chain, PEM; switches TLS on")  # fmt: skip
     parser.add_argument("--key", "--keyfile", metavar="PATH", dest="keyfile",
                         help="private key, PEM")  # fmt: skip
+    parser.add_argument("--client-ca", metavar="PATH",
+                        help="authorities of the clients' certificates, PEM")  # fmt: skip
+    parser.add_argument("--sni", metavar="NAME=CERT,KEY", type=key_pair, action="append",
+                        help="another certificate, by server name")  # fmt: skip
     parser.add_argument("--workers", metavar="N", type=worker_count, help="processes (1)")
     parser.add_argument("--reload", action="store_true", default=None,
                         help="serve anew whenever a source file changes")  # fmt: skip
@@ -81,6 +90,18 @@ def worker_count(text: str) -> int:
     return int(text)
 
 
+def key_pair(text: str) -> KeyPairs:
+    """Return the certificate that ``NAME=CERT,KEY`` names.
+
+    Raises:
+        argparse.ArgumentTypeError: *text* is not written like that.
+    """
+    try:
+        return parse_key_pairs(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def to_flags(found: argparse.Namespace) -> Flags:
     """Return the flags among what a parser *found*."""
     return Flags(
@@ -90,6 +111,8 @@ def to_flags(found: argparse.Namespace) -> Flags:
         keyfile=found.keyfile,
         workers=found.workers,
         reload=found.reload,
+        client_ca=found.client_ca,
+        sni=found.sni and {name: pair for each in found.sni for name, pair in each.items()},
     )
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from ..errors import ConfigurationError
 from .settings import (
+    ClientCert,
     Environment,
     Kind,
     SettingInfo,
@@ -16,6 +17,7 @@ from .settings import (
     SettingValue,
     check_range,
     describe_settings,
+    parse_key_pairs,
 )
 
 try:
@@ -101,9 +103,18 @@ def _convert(kind: Kind, text: str) -> SettingValue:
             return int(text)
         case Kind.AUTO_COUNT:
             return 0 if text.lower() == "auto" else int(text)
+        case Kind.SWITCH:
+            switch = _SWITCH[text.lower()]
+            if switch is None:
+                raise ValueError(text)
+            return switch
         case Kind.AUTO_SWITCH:
             return _SWITCH[text.lower()]
         case Kind.ENVIRONMENT:
             return Environment(text.lower())
+        case Kind.CLIENT_CERT:
+            return ClientCert(text.lower())
+        case Kind.KEY_PAIRS:
+            return parse_key_pairs(text)
         case Kind.TEXT:
             return text

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import enum
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Final, TypeAlias, TypeVar, cast
 
 from ..errors import ConfigurationError
 
-SettingValue: TypeAlias = str | int | float | bool | enum.Enum | None
+KeyPairs: TypeAlias = Mapping[str, tuple[str, str | None]]
+"""Certificate chain and key by server name; no key: the chain's file holds it, too."""
+
+SettingValue: TypeAlias = str | int | float | bool | enum.Enum | KeyPairs | None
 
 
 class Environment(enum.StrEnum):
@@ -21,6 +25,13 @@ class Environment(enum.StrEnum):
     TEST = "test"
 
 
+class ClientCert(enum.StrEnum):
+    """What a TLS client has to show where authorities for clients are named."""
+
+    REQUIRED = "required"
+    OPTIONAL = "optional"
+
+
 class Kind(enum.Enum):
     """How a setting is written and what it holds; the value says what to write."""
 
@@ -29,8 +40,11 @@ class Kind(enum.Enum):
     RATE = "a number, 0 or more"
     TEXT = "text"
     AUTO_COUNT = "a whole number or auto"
+    SWITCH = "1 or 0"
     AUTO_SWITCH = "1, 0 or auto"
     ENVIRONMENT = "development, production or test"
+    CLIENT_CERT = "required or optional"
+    KEY_PAIRS = "NAME=CERT,KEY, and so on with semicolons between them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +84,7 @@ def _setting(
     unit: str = "",
     minimum: float = 0,
     maximum: float = math.inf,
+    secret: bool = False,
 ) -> T:
     metadata = {
         "env": env,
@@ -79,7 +94,7 @@ def _setting(
         "minimum": minimum,
         "maximum": maximum,
     }
-    return field(default=default, metadata=metadata)
+    return field(default=default, metadata=metadata, repr=not secret)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +143,37 @@ class Settings:
         "BLACKBULL_KEY",
         kind=Kind.TEXT,
         sentence="The certificate's private key, a PEM file.",
+    )
+    password: str | None = _setting(
+        None,
+        "BLACKBULL_KEY_PASSWORD",
+        kind=Kind.TEXT,
+        sentence="What private keys are encrypted with.",
+        secret=True,
+    )
+    sni: KeyPairs | None = _setting(  # noqa: RUF009 - it makes a field, not a value
+        None,
+        "BLACKBULL_SNI",
+        kind=Kind.KEY_PAIRS,
+        sentence="More certificates, by the name that a client asks for: NAME=CERT,KEY;...",
+    )
+    client_ca: str | None = _setting(
+        None,
+        "BLACKBULL_CLIENT_CA",
+        kind=Kind.TEXT,
+        sentence="The authorities of client certificates, a PEM file; clients need one then.",
+    )
+    client_cert: ClientCert = _setting(  # noqa: RUF009 - it makes a field, not a value
+        ClientCert.REQUIRED,
+        "BLACKBULL_MTLS",
+        kind=Kind.CLIENT_CERT,
+        sentence="Whether a client needs a certificate: required, or optional.",
+    )
+    certificate_interval: float = _setting(
+        5.0,
+        "BB_CERTIFICATE_INTERVAL",
+        kind=Kind.SECONDS,
+        sentence="How often certificate files are looked at for a change; 0: never.",
     )
     uvloop: bool | None = _setting(
         None,
@@ -233,17 +279,250 @@ class Settings:
         kind=Kind.SECONDS,
         sentence="How long content may arrive before its rate is judged.",
     )
+    h2_max_concurrent_streams: int = _setting(
+        100,
+        "BB_H2_MAX_CONCURRENT_STREAMS",
+        kind=Kind.COUNT,
+        minimum=1,
+        maximum=2147483647,
+        sentence="Requests that an HTTP/2 connection may have under way; more are refused.",
+    )
+    h2_active_streams: int = _setting(
+        20,
+        "BB_H2_ACTIVE_STREAMS",
+        kind=Kind.COUNT,
+        minimum=1,
+        sentence="Handlers that run at a time for one HTTP/2 connection; other requests wait.",
+    )
+    h2_initial_window_size: int = _setting(
+        65535,
+        "BB_H2_INITIAL_WINDOW_SIZE",
+        kind=Kind.COUNT,
+        unit="bytes",
+        minimum=1,
+        maximum=2147483647,
+        sentence="Content that an HTTP/2 request may send before any of it is read.",
+    )
+    h2_connection_window_size: int = _setting(
+        65535,
+        "BB_H2_CONNECTION_WINDOW_SIZE",
+        kind=Kind.COUNT,
+        unit="bytes",
+        minimum=65535,
+        maximum=2147483647,
+        sentence="The same for all requests of an HTTP/2 connection together.",
+    )
+    h2_max_window_size: int = _setting(
+        1048576,
+        "BB_H2_MAX_WINDOW_SIZE",
+        kind=Kind.COUNT,
+        unit="bytes",
+        minimum=1,
+        maximum=2147483647,
+        sentence="How large these two may grow where a client could send faster.",
+    )
+    h2_send_buffer: int = _setting(
+        65536,
+        "BB_H2_SEND_BUFFER",
+        kind=Kind.COUNT,
+        unit="bytes",
+        minimum=1,
+        sentence="Content of an HTTP/2 response that waits for the client before its handler does.",
+    )
+    h2_max_frame_size: int = _setting(
+        16384,
+        "BB_H2_MAX_FRAME_SIZE",
+        kind=Kind.COUNT,
+        unit="bytes",
+        minimum=16384,
+        maximum=16777215,
+        sentence="The longest HTTP/2 frame.",
+    )
+    h2_header_table_size: int = _setting(
+        4096,
+        "BB_H2_HEADER_TABLE_SIZE",
+        kind=Kind.COUNT,
+        unit="bytes",
+        maximum=1048576,
+        sentence="What a client may have us remember of its HTTP/2 header fields.",
+    )
+    h2_max_continuations: int = _setting(
+        32,
+        "BB_H2_MAX_CONTINUATIONS",
+        kind=Kind.COUNT,
+        sentence="CONTINUATION frames of one HTTP/2 header block.",
+    )
+    h2_idle_timeout: float = _setting(
+        300.0,
+        "BB_H2_IDLE_TIMEOUT",
+        kind=Kind.SECONDS,
+        sentence="How long an HTTP/2 client may be silent before it is asked for a sign of life.",
+    )
+    h2_ping_timeout: float = _setting(
+        30.0,
+        "BB_H2_PING_TIMEOUT",
+        kind=Kind.SECONDS,
+        sentence="How long that sign may take.",
+    )
+    frame_rate_window: float = _setting(
+        1.0,
+        "BB_FRAME_RATE_WINDOW",
+        kind=Kind.SECONDS,
+        minimum=0.001,
+        sentence="The time in which an HTTP/2 client's frames of the following kinds are counted.",
+    )
+    frame_rate_limit: int = _setting(
+        20,
+        "BB_FRAME_RATE_LIMIT",
+        kind=Kind.COUNT,
+        sentence="PING, SETTINGS, GOAWAY and empty DATA frames, of each as many, in that time.",
+    )
+    h2_max_priority_frames: int = _setting(
+        100,
+        "BB_H2_MAX_PRIORITY_FRAMES",
+        kind=Kind.COUNT,
+        sentence="Frames of mere advice, of each kind, beyond two per response, in that time.",
+    )
+    h2_max_window_updates: int = _setting(
+        1000,
+        "BB_H2_MAX_WINDOW_UPDATES",
+        kind=Kind.COUNT,
+        sentence="WINDOW_UPDATE frames beyond two per frame of content, in that time.",
+    )
+    h2_max_resets: int = _setting(
+        100,
+        "BB_H2_MAX_RESETS",
+        kind=Kind.COUNT,
+        sentence="Streams reset by a client or its fault, beyond two per response, in that time.",
+    )
+    h2_max_refused_streams: int = _setting(
+        1000,
+        "BB_H2_MAX_REFUSED_STREAMS",
+        kind=Kind.COUNT,
+        sentence="Streams beyond those that may be under way, in that time.",
+    )
+    h2_enable_websocket: bool = _setting(
+        False,
+        "BB_H2_ENABLE_WEBSOCKET",
+        kind=Kind.SWITCH,
+        sentence="Whether a WebSocket can be opened within an HTTP/2 connection (RFC 8441).",
+    )
+    h2_max_websockets: int = _setting(
+        5,
+        "BB_H2_WS_MAX_STREAMS_PER_CONNECTION",
+        kind=Kind.COUNT,
+        sentence="WebSockets that may be open within one HTTP/2 connection.",
+    )
+    ws_permessage_deflate: bool = _setting(
+        True,
+        "BB_WS_PERMESSAGE_DEFLATE",
+        kind=Kind.SWITCH,
+        sentence="Whether WebSocket messages are compressed for clients that offer it.",
+    )
+    ws_compression_level: int = _setting(
+        1,
+        "BB_WS_DEFLATE_LEVEL",
+        kind=Kind.COUNT,
+        minimum=1,
+        maximum=9,
+        sentence="How hard WebSocket messages are compressed: 1 is fast, 9 is small.",
+    )
+    ws_compression_min_size: int = _setting(
+        64,
+        "BB_WS_DEFLATE_MIN_SIZE",
+        kind=Kind.COUNT,
+        unit="bytes",
+        sentence="The smallest WebSocket message that is compressed.",
+    )
+    ws_context_takeover: bool = _setting(
+        False,
+        "BB_WS_CONTEXT_TAKEOVER",
+        kind=Kind.SWITCH,
+        sentence="Whether compression looks back at a WebSocket's earlier messages.",
+    )
+    ws_context_memory: int = _setting(
+        67108864,
+        "BB_WS_CONTEXT_MEMORY",
+        kind=Kind.COUNT,
+        unit="bytes",
+        sentence="What earlier messages may take of all WebSockets; past it, none look back.",
+    )
+    ws_queue_depth: int = _setting(
+        256,
+        "BB_WS_QUEUE_DEPTH",
+        kind=Kind.COUNT,
+        sentence="WebSocket messages that wait for a handler; 0: it reads each one itself.",
+    )
+    ws_queue_size: int = _setting(
+        1048576,
+        "BB_WS_QUEUE_SIZE",
+        kind=Kind.COUNT,
+        unit="bytes",
+        sentence="What waiting messages of a WebSocket may take before reading pauses.",
+    )
+    ws_max_frame_payload: int = _setting(
+        67108864,
+        "BB_WS_MAX_FRAME_PAYLOAD",
+        kind=Kind.COUNT,
+        unit="bytes",
+        sentence="The largest payload of a WebSocket frame.",
+    )
+    ws_max_message_size: int = _setting(
+        16777216,
+        "BB_WS_MAX_MESSAGE_SIZE",
+        kind=Kind.COUNT,
+        unit="bytes",
+        sentence="The largest WebSocket message, whole and inflated.",
+    )
+    ws_idle_timeout: float = _setting(
+        300.0,
+        "BB_WS_IDLE_TIMEOUT",
+        kind=Kind.SECONDS,
+        sentence="How long a WebSocket may be silent before it is pinged.",
+    )
+    ws_pong_timeout: float = _setting(
+        30.0,
+        "BB_WS_PONG_TIMEOUT",
+        kind=Kind.SECONDS,
+        sentence="How long a pinged WebSocket may stay silent.",
+    )
+    ws_close_timeout: float = _setting(
+        10.0,
+        "BB_WS_CLOSE_TIMEOUT",
+        kind=Kind.SECONDS,
+        sentence="How long a client may take to answer the closing of a WebSocket.",
+    )
 
     def __post_init__(self) -> None:
         for info in describe_settings():
             check_range(info, getattr(self, info.name))
         if self.keyfile and not self.certfile:
             raise ConfigurationError("a key without its certificate: set BLACKBULL_CERT, too")
+        if (self.sni or self.client_ca) and not self.certfile:
+            raise ConfigurationError(
+                f"{'BLACKBULL_SNI' if self.sni else 'BLACKBULL_CLIENT_CA'} without a certificate: "
+                "set BLACKBULL_CERT, or say --cert PATH, too"
+            )
         if self.header_max_line > self.header_max_total:
             raise ConfigurationError(
                 f"BB_HEADER_MAX_LINE ({self.header_max_line}) exceeds BB_HEADER_MAX_TOTAL "
                 f"({self.header_max_total}): raise the total"
             )
+
+
+def parse_key_pairs(text: str) -> KeyPairs:
+    """Return the certificates in ``NAME=CERT,KEY;NAME=CERT,KEY``; a key may be left out.
+
+    Raises:
+        ValueError: *text* is not written like that.
+    """
+    found: dict[str, tuple[str, str | None]] = {}
+    for part in filter(None, map(str.strip, text.split(";"))):
+        matched = re.fullmatch(r"([^=,]+)=([^,]+)(?:,([^,]+))?", part)
+        if matched is None:
+            raise ValueError(f"{part!r} is not NAME=CERT,KEY")
+        found[matched[1].strip()] = (matched[2].strip(), matched[3] and matched[3].strip())
+    return found
 
 
 def _describe() -> tuple[SettingInfo, ...]:

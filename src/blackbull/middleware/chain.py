@@ -16,6 +16,7 @@ from blackbull.errors import ConfigurationError
 from blackbull.native import NativeHandler, Receive, Send
 from blackbull.routing.handler.await_points import called
 from blackbull.routing.handler.full import native_send
+from blackbull.routing.handler.websocket import event_send
 
 Middleware: TypeAlias = Callable[..., object]
 """``async (conn, receive, send, call_next)``."""
@@ -86,6 +87,5 @@ class _Link:
     async def __call__(self, conn: Connection, receive: Receive, send: Send) -> None:
         # What a middleware sends may be any of the forms that handlers may send; the wrappers
         # around it see only typed messages.
-        await self._middleware(
-            conn, receive, native_send(send), **{self._parameter: self._call_next}
-        )
+        tolerant = native_send(send) if conn.type == "http" else event_send(conn, send)
+        await self._middleware(conn, receive, tolerant, **{self._parameter: self._call_next})

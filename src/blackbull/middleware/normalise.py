@@ -59,7 +59,8 @@ def _normalised(middleware: Middleware, *, owners: int) -> Middleware:
             return
 
         async def inner(conn: Connection, receive: Receive, send: Send) -> None:
-            await call_next(conn, receive, in_parts(send))
+            # A WebSocket is refused by a response in one piece.
+            await call_next(conn, receive, in_parts(send) if conn.type == "http" else send)
 
         await bound(conn, receive, send, **{parameter: inner})
 

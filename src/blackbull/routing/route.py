@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from blackbull.errors import BlackBullError
 from blackbull.protocol.grammar import is_token
 
 from .handler.plan import Immediate, Plan, compile_handler
 from .handler.returns import ReturnConverters
+from .handler.websocket import compile_websocket_handler
+from .origins import Origins
 from .pattern import CONVERTERS, PathPattern, Placeholder, parse_path
 
 Handler: TypeAlias = Callable[..., object]
 Middleware: TypeAlias = Callable[..., object]
+
+WEBSOCKET: Final = "websocket"
+"""The scheme of routes that serve WebSockets."""
 
 
 class PathNotRegistered(BlackBullError, KeyError):
@@ -56,6 +61,8 @@ class Route:
         name: For :meth:`Router.url_path_for`; ``""`` for none.
         middlewares: What runs around the handler, the outermost first.
         scheme: ``"http"`` or ``"websocket"``.
+        origins: Who may open the WebSocket; None: everybody.
+        max_message_size: Bytes that a message from the client may have; None: as the settings say.
 
     Attributes:
         pattern: The parsed path; None for a regular expression.
@@ -67,8 +74,8 @@ class Route:
     """
 
     __slots__ = (
-        "handler", "immediate", "methods", "middlewares", "name", "path", "pattern",
-        "placeholders", "plan", "scheme",
+        "handler", "immediate", "max_message_size", "methods", "middlewares", "name", "origins",
+        "path", "pattern", "placeholders", "plan", "scheme",
     )  # fmt: skip
 
     def __init__(
@@ -81,6 +88,8 @@ class Route:
         name: str = "",
         middlewares: Sequence[Middleware] = (),
         scheme: str = "http",
+        origins: Origins | None = None,
+        max_message_size: int | None = None,
     ) -> None:
         self.methods = method_names(methods)
         self.path = path
@@ -91,6 +100,8 @@ class Route:
         self.name = name
         self.middlewares = tuple(middlewares)
         self.scheme = str(scheme)
+        self.origins = origins
+        self.max_message_size = max_message_size
         self.immediate: Immediate | None = None if self.middlewares else plan.immediate
 
     @property
@@ -130,14 +141,30 @@ def make_route(
     name: str = "",
     middlewares: Sequence[Middleware] = (),
     scheme: str = "http",
+    allow_origins: Iterable[str] | str | None = None,
+    max_message_size: int | None = None,
 ) -> Route:
     """Return the route for *handler*, compiled; see :class:`Route` for the arguments.
 
     Raises:
         TypeError: the handler's signature cannot be served.
-        ValueError: as :class:`Route`.
+        ValueError: as :class:`Route`; an origin is malformed; an option does not go with *scheme*.
     """
-    plan = compile_handler(handler, placeholders=placeholders_of(path), converters=converters)
+    if scheme not in {"http", WEBSOCKET}:
+        raise ValueError(f"{str(scheme)!r} is no scheme: it is Scheme.http or Scheme.websocket")
+    placeholders = placeholders_of(path)
+    if scheme == WEBSOCKET:
+        if method_names(methods) != ("GET",):
+            raise ValueError(f"{path!r} is a WebSocket: it has no methods, leave them out")
+        if max_message_size is not None and max_message_size <= 0:
+            raise ValueError(f"max_message_size is a number of bytes, not {max_message_size}")
+        plan = compile_websocket_handler(handler, placeholders=placeholders)
+    elif allow_origins is not None or max_message_size is not None:
+        raise ValueError(
+            f"{path!r}: allow_origins and max_message_size are for scheme=Scheme.websocket"
+        )
+    else:
+        plan = compile_handler(handler, placeholders=placeholders, converters=converters)
     return Route(
         methods,
         path,
@@ -146,6 +173,8 @@ def make_route(
         name=name,
         middlewares=middlewares,
         scheme=scheme,
+        origins=None if allow_origins is None else Origins(allow_origins),
+        max_message_size=max_message_size,
     )
 
 

@@ -21,7 +21,9 @@ def _problems(route: Route) -> Iterator[str]:
     name = handler_name(route.handler)
     parameters = {item.name: item for item in route.plan.parameters}
     # Whoever takes the connection can read path_params.
-    knows_all = any(item.source is Source.CONNECTION for item in parameters.values())
+    knows_all = any(
+        item.source in {Source.CONNECTION, Source.WEBSOCKET} for item in parameters.values()
+    )
     for placeholder in route.placeholders.values():
         parameter = parameters.get(placeholder.name)
         if parameter is None:

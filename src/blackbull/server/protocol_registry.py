@@ -19,6 +19,7 @@ from blackbull.abc import (
     Writer,
 )
 from blackbull.errors import ConfigurationError
+from blackbull.transport.tls import TLSOption
 
 RawProtocolHandler: TypeAlias = Callable[[Reader, Writer, ProtocolContext], Awaitable[None]]
 
@@ -45,7 +46,8 @@ class RawBinding(ProtocolBinding):
         handler: Called once per connection; the connection is closed when it returns or raises.
         detector: Recognises the protocol on a shared port; asked from the first byte on.
         port: A port of its own, where no detection takes place; 0 takes any free port.
-        tls: Speak TLS on that port.
+        tls: Speak TLS on that port: True with the server's certificates, ``TLSFiles`` or an
+            ``ssl.SSLContext`` with others.
         stateful: It must have one owner: with several workers only the first serves it.
     """
 
@@ -58,7 +60,7 @@ class RawBinding(ProtocolBinding):
         *,
         detector: ProtocolDetector | None = None,
         port: int | None = None,
-        tls: bool = False,
+        tls: TLSOption = False,
         stateful: bool = True,
     ) -> None:
         self.name = name
@@ -90,7 +92,7 @@ class ProtocolRegistry:
         *,
         detector: ProtocolDetector | None = None,
         port: int | None = None,
-        tls: bool = False,
+        tls: TLSOption = False,
         stateful: bool = True,
     ) -> RawBinding:
         """Add a raw protocol handler; the arguments are those of :class:`RawBinding`.

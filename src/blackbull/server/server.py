@@ -7,23 +7,28 @@ import contextlib
 import logging
 import resource
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from blackbull.abc import ConnectionView, ProtocolBinding, Refusal
 from blackbull.config import Settings
-from blackbull.errors import ConfigurationError
 from blackbull.event_aggregator import CONNECTION_ACCEPTED, CONNECTION_CLOSED, EventAggregator
 from blackbull.log import LimitLog
 from blackbull.native import NativeApp
+from blackbull.transport.deadline import Wheel
 from blackbull.transport.listener import InheritedFd, Tcp, Unix, open_sockets, remove_file
 from blackbull.transport.socket_protocol import SocketProtocol
-from blackbull.transport.tls import server_context
+from blackbull.transport.tls import TLSOption
 
 from .bindings.http1 import HTTP1Binding
+from .bindings.http2 import HTTP2Binding
 from .bindings.service import HTTPService
+from .bindings.websocket import WebSocketUpgrade
 from .connection_actor import BindingRunner, begin_connection
 from .protocol_registry import ProtocolRegistry, protocol_context
+from .tls import ServerTLS
 
 logger = logging.getLogger("blackbull.server")
 
@@ -51,7 +56,7 @@ class Door:
 
     __slots__ = (
         "_forget", "_limits", "_runner", "aggregator", "candidates", "connections", "fallback",
-        "loop", "max_connections", "name", "timeout", "write_timeout",
+        "loop", "max_connections", "name", "timeout", "wheel", "write_timeout",
     )  # fmt: skip
 
     def __init__(
@@ -61,12 +66,13 @@ class Door:
         *,
         candidates: tuple[ProtocolBinding, ...],
         server: Server,
-        loop: asyncio.AbstractEventLoop,
+        wheel: Wheel,
     ) -> None:
         self.name = name
         self.fallback = fallback
         self.candidates = candidates
-        self.loop = loop
+        self.loop = wheel.loop
+        self.wheel = wheel
         self.aggregator = server.aggregator
         self.connections = server.connections
         self.max_connections = server.max_connections
@@ -75,6 +81,11 @@ class Door:
         self._runner = server.runner
         self._limits = server.limit_log
         self._forget = server.forget
+
+    @property
+    def alpn(self) -> tuple[str, ...]:
+        """What TLS may choose from, the preferred first (RFC 7301)."""
+        return tuple(token for b in (*self.candidates, self.fallback) for token in b.alpn)
 
     def accepted(self, view: SocketProtocol) -> None:
         """Let a protocol serve *view*, or turn it away when there are too many."""
@@ -88,9 +99,11 @@ class Door:
                 requested=len(self.connections),
                 allowed=self.max_connections,
             )
-            view.protocol = self.fallback.name
+            named = [b for b in self.candidates if view.alpn in b.alpn]
+            refuser = named[0] if named else self.fallback
+            view.protocol = refuser.name
             self._chosen(view)
-            self._runner.refuse(self.fallback, view, Refusal.OVERLOADED)
+            self._runner.refuse(refuser, view, Refusal.OVERLOADED)
             return
         begin_connection(
             view,
@@ -122,8 +135,8 @@ class Server:
         settings: Limits, timeouts and addresses; the defaults if None.
         protocol_registry: The raw protocols; the application's own if None.
         aggregator: Where events go; the application's own if None.
-        ssl_context: TLS for the HTTP listener and ``tls=True`` protocols; made from the
-            settings' certificate if None.
+        ssl_context: TLS for the HTTP listener and ``tls=True`` protocols, used as it is; made
+            from the settings' certificates if None.
     """
 
     def __init__(
@@ -146,7 +159,13 @@ class Server:
         self.limit_log = LimitLog()
         self.runner = BindingRunner(on_error=self._report)
         self.listening: list[Listening] = []
-        self._ssl_context = ssl_context
+        self.tls = ServerTLS(
+            settings,
+            ssl_context=ssl_context,
+            connections=self.connections,
+            max_connections=self.max_connections,
+            limits=self.limit_log,
+        )
         self._where: Tcp | Unix | InheritedFd | None = None
         self._servers: list[asyncio.Server] = []
         self._service: HTTPService | None = None
@@ -180,28 +199,24 @@ class Server:
 
     async def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
         settings = self.settings
-        context = self._ssl_context
-        if context is None and settings.certfile:
-            context = server_context(settings.certfile, settings.keyfile)
+        self._wheel = Wheel(loop)
+        secure = self.tls.enabled
         self._service = HTTPService(
-            self.app, settings, loop=loop, limits=self.limit_log, secure=context is not None
+            self.app, settings, loop=loop, limits=self.limit_log, secure=secure
         )
+        self._service.upgrades[b"websocket"] = WebSocketUpgrade(self._service)
         http1 = HTTP1Binding(self._service)
         self.registry.add(http1)
+        self.registry.add(HTTP2Binding(self._service))
         for binding in self._app_protocols.bindings:
             self.registry.add(binding)
         shared = tuple(b for b in self.registry.shared_bindings if b is not http1)
-        door = Door("http", http1, candidates=shared, server=self, loop=loop)
-        await self._listen(door, self._http_address(), context)
+        door = Door("http", http1, candidates=shared, server=self, wheel=self._wheel)
+        await self._listen(door, self._http_address(), secure)
         for raw in self.registry.port_bindings:
-            if raw.tls and context is None:
-                raise ConfigurationError(
-                    f"protocol {raw.name!r} wants TLS, but there is no certificate: "
-                    "give --cert and --key"
-                )
-            door = Door(raw.name, raw, candidates=(), server=self, loop=loop)
+            door = Door(raw.name, raw, candidates=(), server=self, wheel=self._wheel)
             where = Tcp(raw.port or 0, host=settings.host)
-            await self._listen(door, where, context if raw.tls else None)
+            await self._listen(door, where, raw.tls)
 
     def _http_address(self) -> Tcp | Unix | InheritedFd:
         settings = self.settings
@@ -210,23 +225,19 @@ class Server:
             self._where = Unix(unix) if unix else Tcp(settings.port, host=settings.host)
         return self._where
 
-    async def _listen(
-        self, door: Door, where: Tcp | Unix | InheritedFd, context: ssl.SSLContext | None
-    ) -> None:
+    async def _listen(self, door: Door, where: Tcp | Unix | InheritedFd, tls: TLSOption) -> None:
         backlog = self.settings.socket_backlog
+        make: Callable[[], asyncio.Protocol] = partial(SocketProtocol, door)
+        if tls:
+            make = self.tls.protocol_factory(door, tls, name=door.name, alpn=door.alpn)
         for sock in open_sockets(where, backlog=backlog):
             name = sock.getsockname()
             server = await door.loop.create_server(
-                lambda: SocketProtocol(door),
-                sock=sock,
-                ssl=context,
-                backlog=backlog,
-                ssl_handshake_timeout=self.settings.header_timeout if context else None,
-                start_serving=False,
+                make, sock=sock, backlog=backlog, start_serving=False
             )
             self._servers.append(server)
             address = (str(name), None) if isinstance(name, str) else (str(name[0]), int(name[1]))
-            self.listening.append(Listening(door.name, address, context is not None))
+            self.listening.append(Listening(door.name, address, bool(tls)))
 
     def open_socket(
         self,
@@ -261,6 +272,7 @@ class Server:
         """
         seconds = self.settings.drain_timeout if drain_timeout is None else drain_timeout
         self._close_listeners()
+        await self.tls.aclose()
         for view in list(self.connections):
             view.shutdown()
         await self._drain(seconds)
@@ -272,8 +284,19 @@ class Server:
         try:
             await self.app.shutdown()
         finally:
+            self._wheel.close()
             self.limit_log.flush()
             self._stopped.set()
+
+    def reload_certificates(self) -> bool:
+        """Read the certificate files now; the next handshakes use what they hold.
+
+        Safe to call from a signal handler of the loop. Files are also read when they change.
+
+        Returns:
+            False if a file cannot be used: everything stays as it is, and the log says why.
+        """
+        return self.tls.reload()
 
     async def _drain(self, seconds: float) -> None:
         if not self.connections or seconds <= 0:
@@ -304,6 +327,7 @@ class Server:
         if self._servers:
             remove_file(self._http_address())
         self._servers.clear()
+        self.tls.close()
         if self._service is not None:
             self._service.close()
 

@@ -1,4 +1,11 @@
-"""One timer per connection, re-armed only when it fires too early."""
+"""The deadlines of all connections of a loop, kept in slots of time.
+
+Connections come and go by the ten thousand, their deadlines move with every request, and hardly
+one ever passes. So a connection owns no timer of the event loop: it is filed in the slot in which
+it may have to be looked at, one timer per loop waits for the nearest slot, and moving a deadline
+further away, which is what a request does, is an attribute: whoever is found in a slot too early
+is filed again.
+"""
 
 from __future__ import annotations
 
@@ -9,56 +16,122 @@ from math import inf
 from blackbull.abc import Deadline
 
 
-class LoopDeadline(Deadline):
-    """A deadline on the event loop's clock.
-
-    Moving it further away, which happens with every request, costs one attribute: the armed timer
-    fires, sees that nothing is due yet and arms itself again for the rest.
+class Wheel:
+    """Looks at the deadlines of one loop when their time may have come.
 
     Args:
         loop: The loop whose clock and timers are used.
-        expired: Called once when the deadline passes; the deadline is clear by then.
+        granularity: Seconds that one slot is wide: how late a deadline may be noticed.
     """
 
-    __slots__ = ("_expired", "_loop", "_timer", "at")
+    __slots__ = ("_armed", "_slots", "_timer", "granularity", "loop")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, expired: Callable[[], None]) -> None:
-        self.at = inf
-        self._loop = loop
-        self._expired = expired
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, granularity: float = 0.05) -> None:
+        self.loop = loop
+        self.granularity = granularity
+        self._slots: dict[int, set[WheelDeadline]] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._armed = 0
+
+    def file(self, deadline: WheelDeadline, slot: int) -> None:
+        """Look at *deadline* at the beginning of *slot*."""
+        filed = self._slots.get(slot)
+        if filed is None:
+            self._slots[slot] = {deadline}
+            if self._timer is None or slot < self._armed:
+                self._arm(slot)
+        else:
+            filed.add(deadline)
+
+    def remove(self, deadline: WheelDeadline, slot: int) -> None:
+        """Do not look at *deadline* in *slot*."""
+        filed = self._slots.get(slot)
+        if filed is not None:
+            filed.discard(deadline)
+
+    def _arm(self, slot: int) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._armed = slot
+        self._timer = self.loop.call_at(slot * self.granularity, self._turn)
+
+    def _turn(self) -> None:
+        self._timer = None
+        now = self.loop.time()
+        current = int(now / self.granularity)
+        for slot in sorted(slot for slot in self._slots if slot <= max(current, self._armed)):
+            for deadline in self._slots.pop(slot):
+                deadline.look(now)
+        self._arm_nearest()
+
+    def _arm_nearest(self) -> None:
+        self._slots = {slot: filed for slot, filed in self._slots.items() if filed}
+        if self._slots:
+            self._arm(min(self._slots))
+
+    def close(self) -> None:
+        """Forget every deadline and release the timer."""
+        self._slots.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+class WheelDeadline(Deadline):
+    """One connection's deadline.
+
+    Args:
+        wheel: Looks at it.
+        expired: Called once when the deadline has passed; the deadline is clear by then.
+    """
+
+    __slots__ = ("_expired", "_slot", "_wheel", "at")
+
+    def __init__(self, wheel: Wheel, expired: Callable[[], None]) -> None:
+        self.at = inf
+        self._wheel = wheel
+        self._expired = expired
+        self._slot = 0  # where it is filed; 0: nowhere
 
     def set(self, seconds: float) -> None:
         """Expire *seconds* from now; 0 or less: never."""
         if seconds <= 0:
             self.at = inf
             return
-        self.at = at = self._loop.time() + seconds
-        timer = self._timer
-        if timer is None:
-            self._timer = self._loop.call_at(at, self._fire)
-        elif timer.when() > at:
-            timer.cancel()
-            self._timer = self._loop.call_at(at, self._fire)
+        wheel = self._wheel
+        self.at = at = wheel.loop.time() + seconds
+        slot = int(at / wheel.granularity) + 1
+        filed = self._slot
+        if not filed or slot < filed:
+            if filed:
+                wheel.remove(self, filed)
+            self._slot = slot
+            wheel.file(self, slot)
 
     def clear(self) -> None:
-        """Nothing is due; the armed timer finds out by itself."""
+        """Nothing is due; the wheel finds out by itself."""
         self.at = inf
 
     def cancel(self) -> None:
-        """Nothing is due, ever again: the timer is released."""
+        """Nothing is due, ever again: the wheel lets go, and so does the deadline."""
         self.at = inf
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self._slot:
+            self._wheel.remove(self, self._slot)
+            self._slot = 0
+        self._expired = _nothing
 
-    def _fire(self) -> None:
-        self._timer = None
-        at = self.at
-        if at == inf:
+    def look(self, now: float) -> None:
+        """Expire if it is time; else be filed again."""
+        self._slot = 0
+        if self.at == inf:
             return
-        if self._loop.time() < at:
-            self._timer = self._loop.call_at(at, self._fire)
+        if self.at <= now:
+            self.at = inf
+            self._expired()
             return
-        self.at = inf
-        self._expired()
+        self._slot = int(self.at / self._wheel.granularity) + 1
+        self._wheel.file(self, self._slot)
+
+
+def _nothing() -> None:
+    return None

@@ -202,6 +202,11 @@ class MemoryConnection(ConnectionView):
         return self._aggregator
 
     @property
+    def queued(self) -> int:
+        """Always 0: what is sent has arrived."""
+        return 0
+
+    @property
     def deadline(self) -> MemoryDeadline:
         """The timer; the test lets it expire."""
         return self._deadline

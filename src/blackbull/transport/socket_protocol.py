@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import sys
+import termios
 import uuid
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 from blackbull.abc import Address, Aggregator, ConnectionView, Consumer
 
-from .deadline import LoopDeadline
+from .deadline import Wheel, WheelDeadline
 from .linger import Linger
 from .reader import StreamReader
 from .writer import StreamWriter
 
 HIGH_WATER = 65536
 
+WRITELINES_PAUSES: Final = not (3, 12) <= sys.version_info < (3, 13, 2) or (
+    (3, 12, 9) <= sys.version_info < (3, 13)
+)
+"""False where asyncio's ``writelines`` never tells us to pause: CVE-2024-12254."""
+
 
 class Acceptor(Protocol):
     """Whoever opened the listener: told of each connection's begin and end."""
 
-    loop: asyncio.AbstractEventLoop
+    wheel: Wheel
     write_timeout: float
 
     @property
@@ -46,7 +54,7 @@ class SocketProtocol(asyncio.Protocol, ConnectionView):
         self._acceptor = acceptor
         self._connection_id = ""
         self._consumer: Consumer | None = None
-        self._deadline = LoopDeadline(acceptor.loop, self._deadline_expired)
+        self._deadline = WheelDeadline(acceptor.wheel, self._deadline_expired)
         self._peername: Address | None = None
         self._sockname: Address | None = None
         self._pending = b""
@@ -78,7 +86,7 @@ class SocketProtocol(asyncio.Protocol, ConnectionView):
         self._ended = True
         if self._consumer is not None:
             self._consumer.eof_received()
-        return self.ssl_object is None  # a TLS transport cannot stay half open
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True
@@ -118,20 +126,20 @@ class SocketProtocol(asyncio.Protocol, ConnectionView):
             self._writer = StreamWriter(
                 self,
                 timeout=self._acceptor.write_timeout,
-                queued=self._transport.get_write_buffer_size,
+                queued=lambda: self.queued,
             )
         return self._writer
 
     @property
     def peername(self) -> Address | None:
         if self._peername is None:
-            self._peername = _address(self._transport.get_extra_info("peername"))
+            self._peername = to_address(self._transport.get_extra_info("peername"))
         return self._peername
 
     @property
     def sockname(self) -> Address | None:
         if self._sockname is None:
-            self._sockname = _address(self._transport.get_extra_info("sockname"))
+            self._sockname = to_address(self._transport.get_extra_info("sockname"))
         return self._sockname
 
     @property
@@ -155,7 +163,11 @@ class SocketProtocol(asyncio.Protocol, ConnectionView):
         return self._acceptor.aggregator
 
     @property
-    def deadline(self) -> LoopDeadline:
+    def queued(self) -> int:
+        return self._transport.get_write_buffer_size() + _unacknowledged(self._transport)
+
+    @property
+    def deadline(self) -> WheelDeadline:
         return self._deadline
 
     def attach(self, consumer: Consumer) -> None:
@@ -188,8 +200,12 @@ class SocketProtocol(asyncio.Protocol, ConnectionView):
             self._transport.write(data)
 
     def send_parts(self, parts: list[bytes]) -> None:
-        if not self.lost:
+        if self.lost:
+            return
+        if WRITELINES_PAUSES:
             self._transport.writelines(parts)
+        else:
+            self._transport.write(b"".join(parts))
 
     def pause_reading(self) -> None:
         if self._reading and not self.lost:
@@ -212,13 +228,27 @@ class SocketProtocol(asyncio.Protocol, ConnectionView):
         if self.lost or self._transport.is_closing():
             return
         self._consumer = Linger(self)
+        self._deadline.set(Linger.seconds)
+        if self._ended:
+            self._transport.close()
+            return
         if self._transport.can_write_eof():
             self._transport.write_eof()
         self.resume_reading()
-        self._deadline.set(Linger.seconds)
 
 
-def _address(raw: object) -> Address | None:
+def _unacknowledged(transport: asyncio.Transport) -> int:
+    """Return how many bytes the system has taken from us and the peer's has not taken from it."""
+    sock = transport.get_extra_info("socket")
+    try:
+        answer = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4))
+    except (OSError, ValueError):  # it is closed
+        return 0
+    return int.from_bytes(answer, sys.byteorder)
+
+
+def to_address(raw: object) -> Address | None:
+    """Return an address of the socket module as ours; None if there is none."""
     if isinstance(raw, tuple) and len(raw) >= 2:  # an IPv6 address has four parts
         return (str(raw[0]), int(raw[1]))
     return (raw, None) if isinstance(raw, str) and raw else None

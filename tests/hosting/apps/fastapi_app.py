@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response, WebSocket, WebSocketDisconnect
 from fastapi.responses import PlainTextResponse, RedirectResponse, StreamingResponse
 
 left = asyncio.Event()
+closes: asyncio.Queue[str] = asyncio.Queue()
 
 
 @asynccontextmanager
@@ -117,3 +118,50 @@ async def has_left() -> Response:
     await asyncio.wait_for(left.wait(), 20)
     left.clear()
     return PlainTextResponse("left")
+
+
+@app.websocket("/ws/echo")
+async def ws_echo(ws: WebSocket) -> None:
+    offered = ws.scope["subprotocols"]
+    chosen = "chat" if "chat" in offered else offered[0] if offered else None
+    await ws.accept(chosen, headers=[(b"x-app", b"yes")])
+    try:
+        while True:
+            event = await ws.receive()
+            if event["type"] == "websocket.disconnect":
+                raise WebSocketDisconnect(event["code"], event.get("reason"))
+            if event.get("text") is not None:
+                await ws.send_text(event["text"])
+            else:
+                await ws.send_bytes(event["bytes"])
+    except WebSocketDisconnect as error:
+        if error.code != 1000:
+            await closes.put(f"{error.code} {error.reason}")
+
+
+@app.websocket("/ws/full/{name}")
+async def ws_full(ws: WebSocket, name: str) -> None:
+    await ws.accept()
+    await ws.send_text(f"{ws.scope['type']} {ws.scope['path']} {name} {ws.scope['scheme']}")
+    await ws.close(4001, "enough")
+
+
+@app.websocket("/ws/deny")
+async def ws_deny(ws: WebSocket) -> None:
+    await ws.send_denial_response(PlainTextResponse("short", 418, {"x-app": "no"}))
+
+
+@app.websocket("/ws/close")
+async def ws_close(ws: WebSocket) -> None:
+    await ws.close(1008)
+
+
+@app.websocket("/ws/boom")
+async def ws_boom(ws: WebSocket) -> None:
+    await ws.accept()
+    raise ZeroDivisionError
+
+
+@app.get("/ws/closed")
+async def ws_closed() -> Response:
+    return PlainTextResponse(await asyncio.wait_for(closes.get(), 20))

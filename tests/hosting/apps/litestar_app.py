@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from litestar import Litestar, MediaType, Request, Response, get, post
+from litestar import Litestar, MediaType, Request, Response, WebSocket, get, post, websocket
 from litestar.response import Redirect, Stream
 
 AnyRequest = Request[Any, Any, Any]
+AnyWebSocket = WebSocket[Any, Any, Any]
 left = asyncio.Event()
+closes: asyncio.Queue[str] = asyncio.Queue()
 
 
 @asynccontextmanager
@@ -119,10 +121,51 @@ async def has_left() -> str:
     return "left"
 
 
+@websocket("/ws/echo")
+async def ws_echo(socket: AnyWebSocket) -> None:
+    offered = socket.scope["subprotocols"]
+    chosen = "chat" if "chat" in offered else offered[0] if offered else None
+    await socket.accept(subprotocols=chosen, headers={"x-app": "yes"})
+    while True:
+        event: Any = await socket.receive()
+        if event["type"] == "websocket.disconnect":
+            if event["code"] != 1000:
+                await closes.put(f"{event['code']} {event.get('reason')}")
+            return
+        if event.get("text") is not None:
+            await socket.send_text(event["text"])
+        else:
+            await socket.send_bytes(event["bytes"])
+
+
+@websocket("/ws/full/{name:str}")
+async def ws_full(socket: AnyWebSocket, name: str) -> None:
+    await socket.accept()
+    scope = socket.scope
+    await socket.send_text(f"{scope['type']} {scope['path']} {name} {scope['scheme']}")
+    await socket.close(4001, "enough")
+
+
+@websocket("/ws/close")
+async def ws_close(socket: AnyWebSocket) -> None:
+    await socket.close(1008)
+
+
+@websocket("/ws/boom")
+async def ws_boom(socket: AnyWebSocket) -> None:
+    await socket.accept()
+    raise ZeroDivisionError
+
+
+@get("/ws/closed", media_type=MediaType.TEXT)
+async def ws_closed() -> str:
+    return await asyncio.wait_for(closes.get(), 20)
+
+
 app = Litestar(
     [
         index, as_json, item, name, echo, count, fields, cookies, empty, large, elsewhere, parts,
-        state, boom, endless, has_left,
+        state, boom, endless, has_left, ws_echo, ws_full, ws_close, ws_boom, ws_closed,
     ],
     lifespan=[lifespan],
 )  # fmt: skip

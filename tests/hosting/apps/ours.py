@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator
+from typing import Any
 
 from blackbull import (
     BlackBull,
@@ -13,11 +14,15 @@ from blackbull import (
     RedirectResponse,
     Response,
     StreamingResponse,
+    WebSocket,
 )
+from blackbull.utils import Scheme
 
 app = BlackBull()
+app.available_ws_protocols = ["chat", "stomp"]
 started: list[str] = []
 left = asyncio.Event()
+closes: asyncio.Queue[str] = asyncio.Queue()
 
 
 @app.on_startup
@@ -131,3 +136,50 @@ async def has_left() -> Response:
     await asyncio.wait_for(left.wait(), 20)
     left.clear()
     return Response("left", content_type="text/plain; charset=utf-8")
+
+
+@app.route(path="/ws/echo", scheme=Scheme.websocket)
+async def ws_echo(ws: WebSocket) -> None:
+    await ws.accept(headers={"x-app": "yes"})
+    async for message in ws:
+        await ws.send(message)
+    if ws.close_code != 1000:
+        await closes.put(f"{ws.close_code} {ws.close_reason}")
+
+
+@app.route(path="/ws/full/{name}", scheme=Scheme.websocket)
+async def ws_full(scope: Any, receive: Any, send: Any) -> None:
+    assert await receive() == {"type": "websocket.connect"}
+    await send({"type": "websocket.accept"})
+    seen = [scope["type"], scope["path"], scope["path_params"]["name"], scope["scheme"]]
+    await send({"type": "websocket.send", "text": " ".join(seen)})
+    await send({"type": "websocket.close", "code": 4001, "reason": "enough"})
+
+
+@app.route(path="/ws/deny", scheme=Scheme.websocket)
+async def ws_deny(ws: WebSocket) -> None:
+    await ws.deny(Response("short", 418, "text/plain; charset=utf-8", {"x-app": "no"}))
+
+
+@app.route(path="/ws/close", scheme=Scheme.websocket)
+async def ws_close(ws: WebSocket) -> None:
+    await ws.close(1008)
+
+
+@app.route(path="/ws/boom", scheme=Scheme.websocket)
+async def ws_boom(ws: WebSocket) -> None:
+    await ws.accept()
+    raise ZeroDivisionError
+
+
+@app.route(path="/ws/small", scheme=Scheme.websocket, max_message_size=1000)
+async def ws_small(ws: WebSocket) -> None:
+    await ws.accept()
+    async for message in ws:
+        await ws.send(message)
+
+
+@app.route(path="/ws/closed")
+async def ws_closed() -> Response:
+    code = await asyncio.wait_for(closes.get(), 20)
+    return Response(code, content_type="text/plain; charset=utf-8")

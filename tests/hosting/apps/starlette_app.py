@@ -16,9 +16,11 @@ from starlette.responses import (
     Response,
     StreamingResponse,
 )
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 left = asyncio.Event()
+closes: asyncio.Queue[str] = asyncio.Queue()
 
 
 @asynccontextmanager
@@ -115,6 +117,50 @@ async def has_left(request: Request) -> Response:
     return PlainTextResponse("left")
 
 
+async def ws_echo(ws: WebSocket) -> None:
+    offered = ws.scope["subprotocols"]
+    await ws.accept(
+        "chat" if "chat" in offered else offered[0] if offered else None,
+        headers=[(b"x-app", b"yes")],
+    )
+    try:
+        while True:
+            event = await ws.receive()
+            if event["type"] == "websocket.disconnect":
+                raise WebSocketDisconnect(event["code"], event.get("reason"))
+            if event.get("text") is not None:
+                await ws.send_text(event["text"])
+            else:
+                await ws.send_bytes(event["bytes"])
+    except WebSocketDisconnect as error:
+        if error.code != 1000:
+            await closes.put(f"{error.code} {error.reason}")
+
+
+async def ws_full(ws: WebSocket) -> None:
+    await ws.accept()
+    seen = [ws.scope["type"], ws.scope["path"], ws.path_params["name"], ws.scope["scheme"]]
+    await ws.send_text(" ".join(seen))
+    await ws.close(4001, "enough")
+
+
+async def ws_deny(ws: WebSocket) -> None:
+    await ws.send_denial_response(PlainTextResponse("short", 418, {"x-app": "no"}))
+
+
+async def ws_close(ws: WebSocket) -> None:
+    await ws.close(1008)
+
+
+async def ws_boom(ws: WebSocket) -> None:
+    await ws.accept()
+    raise ZeroDivisionError
+
+
+async def ws_closed(request: Request) -> Response:
+    return PlainTextResponse(await asyncio.wait_for(closes.get(), 20))
+
+
 app = Starlette(
     lifespan=lifespan,
     routes=[
@@ -134,5 +180,11 @@ app = Starlette(
         Route("/boom", boom),
         Route("/endless", endless),
         Route("/left", has_left),
+        Route("/ws/closed", ws_closed),
+        WebSocketRoute("/ws/echo", ws_echo),
+        WebSocketRoute("/ws/full/{name}", ws_full),
+        WebSocketRoute("/ws/deny", ws_deny),
+        WebSocketRoute("/ws/close", ws_close),
+        WebSocketRoute("/ws/boom", ws_boom),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, MutableMapping
 from dataclasses import dataclass
@@ -261,6 +262,7 @@ async def test_begin_keeps_the_client_that_left_quiet(app: BlackBull) -> None:
 def test_begin_returns_handlers_for_streams(app: BlackBull) -> None:
     @app.route(path="/")
     async def numbers() -> AsyncIterator[str]:
+        await asyncio.sleep(0)
         yield "1"
 
     app.freeze()
@@ -304,8 +306,9 @@ def test_run_hands_everything_to_the_runner(
         "certfile": "chain.pem", "keyfile": "key.pem", "port": 8443, "host": "::", "workers": 1,
         "reload": False, "argv": [],
     }  # fmt: skip
-    nothing = dict.fromkeys(options)
+    tls = ("password", "client_ca", "sni", "ssl_context")
+    nothing = dict.fromkeys([*options, *tls])
     assert calls == [
-        (app, options),
+        (app, {**nothing, **options}),
         (app, {**nothing, "certfile": "chain.pem", "keyfile": "key.pem"}),
     ]

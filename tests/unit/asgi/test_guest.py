@@ -323,14 +323,6 @@ async def test_heartbeat_to_a_departed_client_ends() -> None:
     assert server.body == b""
 
 
-async def test_websocket_is_refused_before_it_opens() -> None:
-    server = ASGIServer({"type": "websocket.connect"})
-    app = App(Response("x"))
-    await serve_scope(app, {"type": "websocket"}, server.receive, server.send)
-    assert server.types == ["websocket.close"]
-    assert app.conn is None
-
-
 async def test_unknown_scope_is_refused() -> None:
     server = ASGIServer()
     with pytest.raises(ValueError, match="'tcp'"):

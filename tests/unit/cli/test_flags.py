@@ -22,6 +22,18 @@ def test_flags_long_names_of_files_are_understood() -> None:
     assert parse_flags(["--certfile=c", "--keyfile=k"]) == Flags(certfile="c", keyfile="k")
 
 
+def test_flags_more_certificates_are_gathered() -> None:
+    argv = ["--client-ca", "ca.pem", "--sni", "a.example=a.pem,a.key", "--sni=b.example=b.pem"]
+    assert parse_flags(argv) == Flags(
+        client_ca="ca.pem", sni={"a.example": ("a.pem", "a.key"), "b.example": ("b.pem", None)}
+    )
+
+
+def test_flags_certificate_without_a_name_raises() -> None:
+    with pytest.raises(ConfigurationError, match=r"'a\.pem' is not NAME=CERT,KEY"):
+        parse_flags(["--sni", "a.pem"])
+
+
 @pytest.mark.parametrize(
     "argv", [["--verbose"], ["-x", "name"], ["--por", "1"], ["--rel"], ["--hostname", "a"], ["-h"]]
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from blackbull.config import (
+    ClientCert,
     Environment,
     Settings,
     describe_settings,
@@ -98,9 +99,8 @@ def test_load_settings_misspelt_name_is_refused_with_the_name_that_was_meant(
 @pytest.mark.parametrize(
     "env",
     [
-        "BB_WS_QUEUE_DEPTH",
-        "BB_WS_IDLE_TIMEOUT",
-        "BB_H2_IDLE_TIMEOUT",
+        "BB_GRPC_MAX_MESSAGE_SIZE",
+        "BB_COMPRESSION_MIN_SIZE",
         "BB_CLIENT_HEADER_TIMEOUT",
         "BB_CLIENT_MIN_BODY_RATE",
         "BLACKBULL_SESSION",
@@ -136,3 +136,23 @@ def test_resolve_max_connections_system_without_limits_has_a_bound(
 ) -> None:
     monkeypatch.setattr(environment_module, "resource", None)
     assert resolve_max_connections(0) == 10_000
+
+
+def test_load_settings_certificates_by_name_are_parsed() -> None:
+    settings = load_settings({
+        "BLACKBULL_CERT": "c.pem",
+        "BLACKBULL_SNI": "a.example=a.pem,a.key; *.b.example=b.pem;",
+    })  # fmt: skip
+    assert settings.sni == {"a.example": ("a.pem", "a.key"), "*.b.example": ("b.pem", None)}
+
+
+@pytest.mark.parametrize("text", ["a.example", "a.example=", "=a.pem", "a=b,c,d", "a=b=c;d"])
+def test_load_settings_certificates_by_name_written_otherwise_are_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="BLACKBULL_SNI must be NAME=CERT,KEY"):
+        load_settings({"BLACKBULL_CERT": "c.pem", "BLACKBULL_SNI": text})
+
+
+def test_load_settings_client_certificate_is_a_choice() -> None:
+    assert load_settings({"BLACKBULL_MTLS": "optional"}).client_cert is ClientCert.OPTIONAL
+    with pytest.raises(ConfigurationError, match="BLACKBULL_MTLS must be required or optional"):
+        load_settings({"BLACKBULL_MTLS": "perhaps"})

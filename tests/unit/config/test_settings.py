@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from blackbull.config import Environment, SettingInfo, Settings, describe_settings
+from blackbull.config import ClientCert, Environment, SettingInfo, Settings, describe_settings
 from blackbull.errors import ConfigurationError
 
 NUMBERS = [info for info in describe_settings() if isinstance(info.default, int | float)]
@@ -22,6 +22,11 @@ def test_settings_defaults_are_the_documented_ones() -> None:
         "BLACKBULL_UNIX_PATH": None,
         "BLACKBULL_CERT": None,
         "BLACKBULL_KEY": None,
+        "BLACKBULL_KEY_PASSWORD": None,
+        "BLACKBULL_SNI": None,
+        "BLACKBULL_CLIENT_CA": None,
+        "BLACKBULL_MTLS": ClientCert.REQUIRED,
+        "BB_CERTIFICATE_INTERVAL": 5,
         "BB_UVLOOP": None,
         "BB_WORKERS": 1,
         "BLACKBULL_RELOAD": None,
@@ -38,6 +43,37 @@ def test_settings_defaults_are_the_documented_ones() -> None:
         "BB_MAX_BODY_SIZE": 31457280,
         "BB_MIN_BODY_RATE": 240,
         "BB_MIN_BODY_RATE_GRACE": 5,
+        "BB_H2_MAX_CONCURRENT_STREAMS": 100,
+        "BB_H2_ACTIVE_STREAMS": 20,
+        "BB_H2_INITIAL_WINDOW_SIZE": 65535,
+        "BB_H2_CONNECTION_WINDOW_SIZE": 65535,
+        "BB_H2_MAX_WINDOW_SIZE": 1048576,
+        "BB_H2_SEND_BUFFER": 65536,
+        "BB_H2_MAX_FRAME_SIZE": 16384,
+        "BB_H2_HEADER_TABLE_SIZE": 4096,
+        "BB_H2_MAX_CONTINUATIONS": 32,
+        "BB_H2_IDLE_TIMEOUT": 300,
+        "BB_H2_PING_TIMEOUT": 30,
+        "BB_FRAME_RATE_WINDOW": 1,
+        "BB_FRAME_RATE_LIMIT": 20,
+        "BB_H2_MAX_PRIORITY_FRAMES": 100,
+        "BB_H2_MAX_WINDOW_UPDATES": 1000,
+        "BB_H2_MAX_RESETS": 100,
+        "BB_H2_MAX_REFUSED_STREAMS": 1000,
+        "BB_H2_ENABLE_WEBSOCKET": False,
+        "BB_H2_WS_MAX_STREAMS_PER_CONNECTION": 5,
+        "BB_WS_PERMESSAGE_DEFLATE": True,
+        "BB_WS_DEFLATE_LEVEL": 1,
+        "BB_WS_DEFLATE_MIN_SIZE": 64,
+        "BB_WS_CONTEXT_TAKEOVER": False,
+        "BB_WS_CONTEXT_MEMORY": 67108864,
+        "BB_WS_QUEUE_DEPTH": 256,
+        "BB_WS_QUEUE_SIZE": 1048576,
+        "BB_WS_MAX_FRAME_PAYLOAD": 67108864,
+        "BB_WS_MAX_MESSAGE_SIZE": 16777216,
+        "BB_WS_IDLE_TIMEOUT": 300.0,
+        "BB_WS_PONG_TIMEOUT": 30.0,
+        "BB_WS_CLOSE_TIMEOUT": 10.0,
     }
 
 
@@ -81,3 +117,19 @@ def test_settings_key_without_certificate_is_refused() -> None:
 def test_settings_line_longer_than_the_head_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="raise the total"):
         Settings(header_max_line=1000, header_max_total=999)
+
+
+def test_settings_password_is_not_shown() -> None:
+    assert "secret" not in repr(Settings(certfile="c", password="secret"))
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"client_ca": "ca.pem"}, "BLACKBULL_CLIENT_CA"),
+        ({"sni": {"a": ("c", "k")}}, "BLACKBULL_SNI"),
+    ],
+)
+def test_settings_tls_without_a_certificate_is_refused(given: dict[str, str], name: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{name} without a certificate"):
+        Settings(**given)  # type: ignore[arg-type]

@@ -9,6 +9,8 @@ import pytest
 
 from blackbull.abc import Consumer
 from blackbull.errors import ConnectionLost
+from blackbull.transport import socket_protocol
+from blackbull.transport.deadline import Wheel
 from blackbull.transport.linger import Linger
 from blackbull.transport.socket_protocol import SocketProtocol
 
@@ -65,7 +67,7 @@ class Hall:
     write_timeout = 0.0
 
     def __init__(self) -> None:
-        self.loop = asyncio.get_running_loop()
+        self.wheel = Wheel(asyncio.get_running_loop())
         self.came: list[SocketProtocol] = []
         self.went: list[Exception | None] = []
 
@@ -207,10 +209,14 @@ async def test_protocol_lost_writes_nothing_and_leaves_no_timer() -> None:
     assert wire.told == []
 
 
-async def test_protocol_parts_are_one_call() -> None:
+@pytest.mark.parametrize(("pauses", "told"), [(True, ["writelines 2"]), (False, [])])
+async def test_protocol_parts_are_one_call(
+    pauses: bool, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket_protocol, "WRITELINES_PAUSES", pauses)
     view, wire, _ = made()
     view.send_parts([b"a", b"b"])
-    assert (wire.written, wire.told) == (b"ab", ["writelines 2"])
+    assert (wire.written, wire.told) == (b"ab", told)
 
 
 async def test_protocol_pausing_twice_is_once() -> None:
@@ -290,7 +296,7 @@ async def test_protocol_identity_is_made_once() -> None:
     assert view.aggregator is None
 
 
-async def test_protocol_tls_says_its_alpn_and_cannot_stay_half_open() -> None:
+async def test_protocol_tls_says_its_alpn_and_stays_half_open() -> None:
     class TLS:
         def selected_alpn_protocol(self) -> str:
             return "h2"
@@ -299,4 +305,4 @@ async def test_protocol_tls_says_its_alpn_and_cannot_stay_half_open() -> None:
     view.attach(Diary())
     assert view.alpn == "h2"
     assert isinstance(view.ssl, TLS)
-    assert view.eof_received() is False
+    assert view.eof_received() is True

@@ -108,6 +108,12 @@ class HTTP1Connection:
         return self._sending in (_DONE, _NONE)
 
     @property
+    def may_get_more(self) -> bool:
+        """True when the client did not say that its latest request was to be its last."""
+        head = self._head
+        return head is not None and (head.plain or head.framing.keep_alive)
+
+    @property
     def unread(self) -> int:
         """Bytes of announced content that have not arrived; for chunks 1 until they end."""
         return self._left if self._receiving == _CONTENT else int(self._receiving == _CHUNKS)
@@ -494,12 +500,13 @@ class HTTP1Connection:
             or not self.request_complete
         ):
             raise LocalProtocolError("no upgrade was asked for", spec="RFC 9110 §7.8")
+        response = status_line(101) + render_fields(fields) + b"\r\n"
         self._sending = _DONE
         self._receiving = _SWITCHED
         rest = self._buffer[self._at :]
         self._buffer = b""
         self._at = 0
-        return status_line(101) + render_fields(fields) + b"\r\n", rest
+        return response, rest
 
     def _require_head(self) -> HTTP1RequestHead:
         if self._head is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeAlias
 
 from blackbull.errors import LimitExceeded, RemoteProtocolError
 from blackbull.protocol.grammar import HOST, comma_list
@@ -15,11 +15,40 @@ SINGLE: Final = frozenset({b"host", b"content-length", b"content-type"})
 MAX_LENGTH_DIGITS: Final = 19
 
 
-class FieldSection:
-    """A header section and what it says about framing; shared by all heads that repeat it.
+Decisive: TypeAlias = tuple[
+    bytes | None, bytes | None, bytes | None, bytes | None, bytes | None, bytes | None
+]
+"""The values of the fields that decide about framing and connection, None for an absent one."""
+
+
+def decisive_values(fields: Fields) -> Decisive:
+    """Return host, content-length, transfer-encoding, connection, expect and upgrade.
+
+    Raises:
+        RemoteProtocolError: a field is repeated that must not be.
+
+    Spec:
+        RFC 9110 §5.3
+    """
+    values = dict(fields)
+    if len(values) != len(fields):
+        values = combine(fields)
+    get = values.get
+    return (
+        get(b"host"),
+        get(b"content-length"),
+        get(b"transfer-encoding"),
+        get(b"connection"),
+        get(b"expect"),
+        get(b"upgrade"),
+    )
+
+
+class Decision:
+    """What a header section says about framing and connection; shared by all that say the same.
 
     Args:
-        fields: The parsed fields.
+        values: As :func:`decisive_values` returns them.
         limits: ``max_body`` bounds the announced length.
 
     Raises:
@@ -32,30 +61,24 @@ class FieldSection:
 
     __slots__ = (
         "_chunked", "_connection", "_content_length", "_expect", "_has_host", "_modern", "_upgrade",
-        "fields", "host",
+        "host",
     )  # fmt: skip
 
-    def __init__(self, fields: Fields, limits: HTTP1Limits) -> None:
-        self.fields = fields
-        values = dict(fields)
-        if len(values) != len(fields):
-            values = combine(fields)
-        get = values.get
-        self.host = get(b"host", b"")
-        self._has_host = b"host" in values
-        if self.host and not HOST.fullmatch(self.host):
+    def __init__(self, values: Decisive, limits: HTTP1Limits) -> None:
+        host, length, coding, connection, expect, upgrade = values
+        self.host = host or b""
+        self._has_host = host is not None
+        if not HOST.fullmatch(self.host):
             raise refuse("the Host field is no host and port", "RFC 9112 §3.2")
-        length = get(b"content-length")
         self._content_length = (
             -1 if length is None else parse_content_length(length, limits.max_body)
         )
-        coding = get(b"transfer-encoding")
         self._chunked = coding is not None
         if coding is not None:
             self._check_coding(comma_list(coding.lower()))
-        self._connection = comma_list(get(b"connection", b"").lower())
-        self._expect = comma_list(get(b"expect", b"").lower())
-        self._upgrade = get(b"upgrade", b"")
+        self._connection = comma_list((connection or b"").lower())
+        self._expect = comma_list((expect or b"").lower())
+        self._upgrade = upgrade or b""
         self._modern: Framing | None = None
 
     def _check_coding(self, codings: list[bytes]) -> None:

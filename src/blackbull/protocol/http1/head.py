@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeAlias
 
 from blackbull.errors import RemoteProtocolError
 from blackbull.protocol.grammar import FIELD_LINE, TOKEN
 from blackbull.protocol.head import Fields
 
 from .events import HTTP1RequestHead
-from .framing import FieldSection
+from .framing import Decision, Decisive, decisive_values
 from .limits import HTTP1Limits
 from .request_line import RequestLine, malformed, parse_request_line, too_large
 
 MAX_HEADS: Final = 512
 MAX_STARTS: Final = 1024
 MAX_SECTIONS: Final = 1024
+MAX_DECISIONS: Final = 1024
 MAX_LINES: Final = 4096
 MAX_LINE: Final = 256
 MAX_REMEMBERED: Final = 2048
@@ -23,24 +24,29 @@ MAX_REMEMBERED: Final = 2048
 CONFUSABLE: Final = frozenset({b"content-length", b"transfer-encoding"})
 
 
+FieldSection: TypeAlias = tuple[Fields, Decision]
+"""A header section: its fields, and what they say about framing and connection."""
+
+
 class HeadParser:
     """Parses heads, and remembers them: clients repeat themselves.
 
-    Bounded memories of whole heads, request lines, header sections and field lines turn parsing
-    into a look-up. They hold only what passed every check, under these limits. One parser
-    serves all connections of a listener.
+    Bounded memories of whole heads, request lines, header sections, field lines and what these
+    decide turn parsing into look-ups. They hold only what passed every check, under these limits.
+    One parser serves all connections of a listener.
 
     Args:
         limits: The bounds that every head is held to.
         secure: The connections are TLS: decides which scheme an absolute-form target may have.
     """
 
-    __slots__ = ("_heads", "_lines", "_sections", "_starts", "limits", "secure")
+    __slots__ = ("_decisions", "_heads", "_lines", "_sections", "_starts", "limits", "secure")
 
     def __init__(self, limits: HTTP1Limits, *, secure: bool = False) -> None:
         self.limits = limits
         self.secure = secure
         self._heads: dict[bytes, HTTP1RequestHead] = {}
+        self._decisions: dict[Decisive, Decision] = {}
         self._starts: dict[bytes, RequestLine] = {}
         self._sections: dict[bytes, FieldSection] = {}
         self._lines: dict[bytes, tuple[bytes, bytes]] = {}
@@ -104,7 +110,16 @@ class HeadParser:
         return tuple([known(line) or self._parse_line(line) for line in lines])
 
     def _parse_section(self, block: bytes) -> FieldSection:
-        section = FieldSection(self.parse_fields(block), self.limits)
+        fields = self.parse_fields(block)
+        values = decisive_values(fields)
+        decision = self._decisions.get(values)
+        if decision is None:
+            decision = Decision(values, self.limits)
+            if len(block) <= MAX_REMEMBERED:
+                if len(self._decisions) >= MAX_DECISIONS:
+                    self._decisions.clear()
+                self._decisions[values] = decision
+        section = (fields, decision)
         if len(block) <= MAX_REMEMBERED:
             if len(self._sections) >= MAX_SECTIONS:
                 self._sections.clear()
@@ -138,7 +153,8 @@ def make_head(start: RequestLine, section: FieldSection) -> HTTP1RequestHead:
     Spec:
         RFC 9112 §3.2, §6.1; RFC 9110 §10.1.1
     """
-    framing = section.framing(start.http_version)
+    fields, decision = section
+    framing = decision.framing(start.http_version)
     authority = start.authority
     head = HTTP1RequestHead(
         start.method,
@@ -146,8 +162,8 @@ def make_head(start: RequestLine, section: FieldSection) -> HTTP1RequestHead:
         raw_path=start.raw_path,
         query_string=start.query_string,
         http_version=start.http_version,
-        authority=authority or section.host,
-        fields=_name_host(section.fields, authority) if authority else section.fields,
+        authority=authority or decision.host,
+        fields=_name_host(fields, authority) if authority else fields,
     )
     head.framing = framing
     head.simple = start.http_version == "1.1" and start.method != "HEAD"

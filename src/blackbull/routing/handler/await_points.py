@@ -32,6 +32,19 @@ def cannot_wait(function: Callable[..., object]) -> bool:
     )
 
 
+def yields_at_once(function: Callable[..., object]) -> bool:
+    """Return True if *function* is an async generator function that waits nowhere but at yield."""
+    code = _code(function)
+    return (
+        code is not None
+        and bool(code.co_flags & inspect.CO_ASYNC_GENERATOR)
+        and not any(
+            instruction.opname in AWAITING and instruction.opname != "YIELD_VALUE"
+            for instruction in dis.get_instructions(code)
+        )
+    )
+
+
 def makes_calls(function: Callable[..., object]) -> bool:
     """Return False if the code of *function* calls nothing; True if that is not known."""
     code = _code(function)

@@ -15,6 +15,7 @@ from blackbull.native import (
     RequestMessage,
     ResponseBody,
     ResponseMessage,
+    ResponsePush,
     ResponseStart,
     ResponseTrailers,
     Send,
@@ -33,7 +34,9 @@ Sendable: TypeAlias = (
 AnyReceive: TypeAlias = Callable[[], Awaitable[RequestMessage | Mapping[str, object]]]
 HandlerReceive: TypeAlias = Callable[[], Awaitable[Mapping[str, object]]]
 
-NATIVE = (Response, ResponseStart, ResponseBody, ResponseTrailers, InterimResponse)
+NATIVE = (
+    Response, ResponseStart, ResponseBody, ResponseTrailers, InterimResponse, ResponsePush,
+)  # fmt: skip
 
 
 class HandlerSend:

@@ -15,12 +15,15 @@ from typing import Annotated, Any, Final, cast, get_args, get_origin, get_type_h
 from blackbull.connection import Connection
 from blackbull.di import Depends, Form, Scope, provider_form, provider_name
 from blackbull.routing.pattern import Placeholder
+from blackbull.websocket import WebSocket
+from blackbull.websocket_session import session_of
 
 from .await_points import called, cannot_wait, finish
 from .body import BodyReader, body_reader, is_body
 from .coercion import EMPTY, QueryReader, bare, members, path_reader, query_reader, scalar
 
 CONNECTION_NAMES: Final = frozenset({"scope", "conn", "connection"})
+WEBSOCKET_NAMES: Final = frozenset({"ws", "websocket"})
 NAMED_ONLY: Final = frozenset({
     inspect.Parameter.POSITIONAL_OR_KEYWORD,
     inspect.Parameter.KEYWORD_ONLY,
@@ -34,6 +37,7 @@ class Source(enum.StrEnum):
     QUERY = "query"
     BODY = "body"
     CONNECTION = "connection"
+    WEBSOCKET = "websocket"
     DEPENDS = "depends"
 
 
@@ -111,6 +115,7 @@ class Arguments:
         parameters: All of them, in order.
         path: Name and, where the text must be converted, how.
         connection: The names of those that take the connection.
+        websocket: The names of those that take the WebSocket object.
         query: Name and reader.
         body: Name and reader of the one that takes the content, or None.
         depends: Name and dependency.
@@ -120,12 +125,14 @@ class Arguments:
 
     __slots__ = (
         "body", "connection", "depends", "parameters", "path", "query", "takes_body", "waits",
+        "websocket",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.parameters: list[Parameter] = []
         self.path: list[tuple[str, Callable[[object], object] | None]] = []
         self.connection: list[str] = []
+        self.websocket: list[str] = []
         self.query: list[tuple[str, QueryReader]] = []
         self.body: tuple[str, BodyReader] | None = None
         self.depends: list[tuple[str, Dependency]] = []
@@ -169,11 +176,30 @@ class Arguments:
         return values
 
 
+class WebSocketArguments(Arguments):
+    """The compiled parameters of a function that serves a WebSocket."""
+
+    __slots__ = ()
+
+    def read(self, conn: Connection, content: bytes) -> dict[str, object]:
+        """Return all arguments but the dependencies.
+
+        Raises:
+            HTTPException: one is missing or does not fit.
+        """
+        values = super().read(conn, content)
+        session = session_of(conn) if self.websocket else None
+        for name in self.websocket:
+            values[name] = None if session is None else session.websocket
+        return values
+
+
 def compile_arguments(
     function: Callable[..., object],
     placeholders: Mapping[str, Placeholder],
     *,
     within: Collection[Callable[..., object]] = (),
+    kind: type[Arguments] = Arguments,
 ) -> Arguments:
     """Return what *function* asks for.
 
@@ -181,13 +207,14 @@ def compile_arguments(
         function: A handler or a provider.
         placeholders: Those of its path.
         within: The providers that lead to *function*, for finding cycles.
+        kind: :class:`WebSocketArguments` where a WebSocket is served.
 
     Raises:
         TypeError: a parameter cannot be served; the message names it.
     """
     name_of_function = provider_name(function)
     hints = annotations_of(function)
-    arguments = Arguments()
+    arguments = kind()
     for parameter in inspect.signature(function).parameters.values():
         where = f"{name_of_function}: parameter {parameter.name!r}"
         if parameter.kind not in NAMED_ONLY:
@@ -227,12 +254,19 @@ def _add(
         arguments.path.append((name, None if explicit else path_reader(name, annotation)))
     elif depends is not None:
         source = Source.DEPENDS
-        arguments.depends.append((name, _dependency(depends, placeholders, within)))
+        kind = type(arguments)
+        dependency = _dependency(depends, placeholders, within, kind)
+        arguments.depends.append((name, dependency))
     elif _is_connection(name, annotation):
         source = Source.CONNECTION
         arguments.connection.append(name)
+    elif _is_websocket(name, annotation, arguments):
+        source = Source.WEBSOCKET
+        arguments.websocket.append(name)
     elif name == "body" or is_body(annotation):
         source = Source.BODY
+        if isinstance(arguments, WebSocketArguments):
+            raise TypeError("a WebSocket has no body: await its receive() instead")
         if arguments.body is not None:
             raise TypeError(f"{arguments.body[0]!r} takes the body already; there is only one")
         arguments.body = (name, body_reader(annotation, default))
@@ -252,11 +286,14 @@ def _dependency(
     depends: Depends,
     placeholders: Mapping[str, Placeholder],
     within: Collection[Callable[..., object]],
+    kind: type[Arguments],
 ) -> Dependency:
     if depends.provider in within:
         chain = " needs ".join(provider_name(item) for item in (*within, depends.provider))
         raise TypeError(f"the dependencies go in a circle: {chain}")
-    return Dependency(depends, compile_arguments(depends.provider, placeholders, within=within))
+    return Dependency(
+        depends, compile_arguments(depends.provider, placeholders, within=within, kind=kind)
+    )
 
 
 def _depends(annotation: object, default: object) -> Depends | None:
@@ -277,6 +314,17 @@ def _is_connection(name: str, annotation: object) -> bool:
     # `scope: str` is a parameter of OAuth, not the connection.
     kinds = members(annotation)
     return name in CONNECTION_NAMES and all(scalar(kind) is None for kind in kinds)
+
+
+def _is_websocket(name: str, annotation: object, arguments: Arguments) -> bool:
+    kinds = members(annotation)
+    annotated = any(bare(kind) is WebSocket for kind in kinds)
+    if isinstance(arguments, WebSocketArguments):
+        named = name in WEBSOCKET_NAMES and all(scalar(kind) is None for kind in kinds)
+        return annotated or named
+    if annotated:
+        raise TypeError("only a route with scheme=Scheme.websocket has a WebSocket")
+    return False
 
 
 def annotations_of(function: Callable[..., object]) -> dict[str, object]:

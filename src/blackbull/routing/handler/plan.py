@@ -15,16 +15,18 @@ from typing import Any, Final, TypeAlias, cast
 from blackbull.connection import Connection
 from blackbull.di import Scope
 from blackbull.native import NativeHandler, Receive, Send
-from blackbull.response import Response
+from blackbull.response import Response, StreamingResponse
 from blackbull.routing.pattern import Placeholder
 
-from .await_points import called, cannot_wait, makes_calls
+from .await_points import called, cannot_wait, makes_calls, yields_at_once
 from .full import handler_receive, native_receive, native_send
 from .parameters import Arguments, Parameter, compile_arguments
 from .returns import ReturnConverters
+from .streams import Items, gather
 
 Immediate: TypeAlias = Callable[[Connection], Response | NativeHandler]
 CoroutineHandler: TypeAlias = Callable[..., Coroutine[Any, Any, object]]
+StreamHandler: TypeAlias = Callable[..., Items]
 ReadOne: TypeAlias = Callable[[Connection], object]
 
 NEXT_NAMES: Final = frozenset({"call_next", "inner"})
@@ -90,8 +92,10 @@ def compile_handler(
         immediate = _immediate(
             cast("CoroutineHandler", handler), arguments, placeholders, converters, run=run
         )
-        if arguments.depends or makes_calls(handler):
-            immediate = _isolated(immediate)
+    elif yields_at_once(handler) and not arguments.waits and not arguments.depends:
+        immediate = _gathered(cast("StreamHandler", handler), arguments, converters, run=run)
+    if immediate is not None and (arguments.depends or makes_calls(handler)):
+        immediate = _isolated(immediate)
     return Plan(handler, run, immediate=immediate, parameters=tuple(arguments.parameters))
 
 
@@ -300,6 +304,25 @@ def _with_all(
             render = renders.get(type(value))
             return respond(value) if render is None else render(value)
         raise RuntimeError(WAITED)
+
+    return immediate
+
+
+def _gathered(
+    handler: StreamHandler,
+    arguments: Arguments,
+    converters: ReturnConverters,
+    *,
+    run: NativeHandler,
+) -> Immediate:
+    """Return the way to an async generator that waits nowhere but at yield."""
+
+    def immediate(conn: Connection) -> Response | NativeHandler:
+        content = conn._content
+        if (content is None and arguments.takes_body) or not converters.streams:
+            return run
+        items = handler(**arguments.bind_now(conn, content or b"", Scope()))
+        return StreamingResponse(items) if conn.method == "HEAD" else gather(items)
 
     return immediate
 

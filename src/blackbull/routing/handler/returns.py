@@ -93,6 +93,11 @@ class ReturnConverters:
         self._registered: dict[type, Callable[[Any], object]] = {}
         self.table: dict[type, Render] = dict(BUILT_IN)
 
+    @property
+    def streams(self) -> bool:
+        """True while an async generator is streamed, and no converter takes it."""
+        return types.AsyncGeneratorType not in self._registered
+
     def register(self, kind: type, converter: Callable[[Any], object]) -> None:
         """Let handlers return a *kind*; its subclasses too, unless they have their own.
 

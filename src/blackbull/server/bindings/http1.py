@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Final
 
 from blackbull.abc import ConnectionView, Consumer, ProtocolBinding, Refusal
@@ -23,8 +24,11 @@ from blackbull.protocol.http1 import (
 )
 from blackbull.response import Response
 
-from .exchange import Exchange, too_slow
+from .carrier import HTTP1Carrier
+from .exchange import too_slow
+from .http1_exchange import HTTP1Exchange
 from .service import HTTPService
+from .upgrade import Upgrade
 
 logger = logging.getLogger("blackbull.server")
 
@@ -40,6 +44,10 @@ LARGE: Final = 16384
 
 FAILED: Final = Response(b"", 500, "")
 """The last resort: an application answers its errors itself."""
+
+LEAST_TAKEN: Final = 16384
+"""Bytes that a client must take in the write timeout to be slow, not stuck."""
+
 
 # What the connection waits for
 _IDLE: Final = 0
@@ -61,12 +69,13 @@ class HTTP1Consumer(Consumer):
         exchange: The request that a task is answering, or None.
         at_eof: The client will send nothing more.
         write_paused: The client does not read what we sent.
+        stopping: The server stops.
     """
 
     __slots__ = (
         "_begin", "_discarded", "_drained", "_gathered", "_limited", "_out", "_phase",
-        "_scheduled", "_serving", "_view", "at_eof", "exchange", "machine", "service",
-        "write_paused",
+        "_queued", "_scheduled", "_serving", "_view", "at_eof", "exchange", "machine", "service",
+        "stopping", "write_paused",
     )  # fmt: skip
 
     def __init__(self, view: ConnectionView, service: HTTPService) -> None:
@@ -74,12 +83,14 @@ class HTTP1Consumer(Consumer):
         self.service = service
         self._begin = service.app.begin
         self.machine = HTTP1Connection(service.parser)
-        self.exchange: Exchange | None = None
+        self.exchange: HTTP1Exchange | HTTP1Carrier | None = None
         self.at_eof = False
         self.write_paused = False
+        self.stopping = False
         self._drained: asyncio.Future[None] | None = None
         self._out: list[bytes] = []
         self._gathered = 0
+        self._queued = 0
         self._scheduled = False
         self._serving = False
         self._discarded = 0
@@ -111,9 +122,11 @@ class HTTP1Consumer(Consumer):
     def connection_lost(self, error: Exception | None) -> None:
         """Tell the running handler."""
         self._out.clear()
-        self._wake_writers()
+        self.write_paused = False
+        self._phase = _CLOSED
         if self.exchange is not None:
             self.exchange.disconnected()
+        self._wake_writers()
         if self._limited:
             self.service.limit_log.close(self._view.connection_id)
 
@@ -121,6 +134,7 @@ class HTTP1Consumer(Consumer):
         """Answer no more until the client reads."""
         self.write_paused = True
         self._view.pause_reading()
+        self._queued = self._view.queued
         self._enter(_WRITE, self.service.settings.write_timeout)
 
     def writing_resumed(self) -> None:
@@ -139,19 +153,23 @@ class HTTP1Consumer(Consumer):
         phase = self._phase
         settings = self.service.settings
         if phase == _IDLE:
-            self._view.close()
-        elif phase == _WRITE:
+            self._close()
+        elif phase == _WRITE and self._view.queued <= self._queued - LEAST_TAKEN:
+            self._queued = self._view.queued
+            self._enter(_WRITE, settings.write_timeout)
+        elif phase in (_WRITE, _CLOSED):
             self._record("write_timeout", settings.write_timeout)
             self._view.abort()
         elif phase == _HEAD:
             self.refuse(_timed_out("header_timeout", settings.header_timeout))
-        elif self.exchange is not None:
+        elif isinstance(self.exchange, HTTP1Exchange):
             self.exchange.refuse(_timed_out("body_timeout", settings.body_timeout))
         else:
             self._view.abort()
 
     def shutdown(self) -> None:
         """Answer what has begun, with ``Connection: close``."""
+        self.stopping = True
         self.machine.keep_alive = False
         if self.exchange is None and not self.machine.buffered and self.machine.response_complete:
             self._view.close()
@@ -161,6 +179,7 @@ class HTTP1Consumer(Consumer):
     def _serve(self) -> None:
         """Answer every request that has arrived, until one has to wait or the client has to."""
         self._serving = True
+        served = False
         machine = self.machine
         view = self._view
         while not self.write_paused:
@@ -172,8 +191,10 @@ class HTTP1Consumer(Consumer):
             if event is None:
                 break
             if event.__class__ is not HTTP1RequestHead:
-                self._discard(event)
-                continue
+                if self._discard(event):
+                    continue
+                break
+            served = True
             conn = Connection(event, view)
             if event.plain:
                 conn._content = b""
@@ -181,7 +202,7 @@ class HTTP1Consumer(Consumer):
                 if isinstance(outcome, Response):
                     self._answer(outcome)
                     continue
-                self.exchange = exchange = Exchange(self, conn, content=b"")
+                self.exchange = exchange = HTTP1Exchange(self, conn, content=b"")
                 exchange.run(outcome)
             else:
                 self._serve_unusual(conn, event)
@@ -189,6 +210,8 @@ class HTTP1Consumer(Consumer):
                 break
         self._serving = False
         self._flush()
+        if served and self._phase == _HEAD:
+            self._phase = _HANDLER
         if self.exchange is None:
             self._rest()
         else:
@@ -200,21 +223,24 @@ class HTTP1Consumer(Consumer):
         content = b""
         trailers: Fields = ()
         self._discarded = 0
-        if not machine.request_complete:
-            try:
+        upgrades = self._find_upgrades(head) if head.framing.upgrade else ()
+        try:
+            for upgrade in upgrades:
+                upgrade.check(conn, has_content=not machine.request_complete)
+            if not machine.request_complete:
                 content, trailers = self._arrived_content()
-            except RemoteProtocolError as error:
-                self.refuse(error)
-                return
-        if machine.request_complete:
-            conn._content = content
-            if head.framing.upgrade and self._switch(conn, head):
-                return
+            if machine.request_complete:
+                conn._content = content
+                if upgrades and self._upgrade(conn, upgrades):
+                    return
+        except RemoteProtocolError as error:
+            self.refuse(error)
+            return
         outcome = self._begin(conn)
         if isinstance(outcome, Response):
             self._answer(outcome)
             return
-        self.exchange = exchange = Exchange(self, conn, content=content, trailers=trailers)
+        self.exchange = exchange = HTTP1Exchange(self, conn, content=content, trailers=trailers)
         exchange.run(outcome)
 
     def _arrived_content(self) -> tuple[bytes, Fields]:
@@ -233,41 +259,47 @@ class HTTP1Consumer(Consumer):
         if self._gathered >= MAX_BATCH:
             self._flush()
 
-    def _discard(self, event: object) -> None:
-        """Read on past content that nobody wanted."""
-        if isinstance(event, Data):
-            self._discarded += len(event.data)
-            if self._discarded > self.service.parser.limits.max_drain:
-                self.machine.keep_alive = False
-                self._flush()
-                self._linger()
+    def _discard(self, event: object) -> bool:
+        """Read on past content that nobody wanted, unless it is too much."""
+        if not isinstance(event, Data):
+            return True
+        self._discarded += len(event.data)
+        if self._discarded <= self.service.parser.limits.max_drain:
+            return True
+        self.machine.keep_alive = False
+        self._flush()
+        self._linger()
+        return False
 
-    def _switch(self, conn: Connection, head: HTTP1RequestHead) -> bool:
-        for token in head.framing.upgrade.lower().split(b","):
-            upgrade = self.service.upgrades.get(token.strip(b" \t"))
-            fields = upgrade.accept(conn) if upgrade is not None else None
-            if upgrade is not None and fields is not None:
-                response, rest = self.machine.switch_protocols(fields)
-                self._out.append(response)
-                self._flush()
-                self._view.deadline.clear()
-                consumer = upgrade.switch(conn, self._view)
-                self._view.attach(consumer)
-                if rest:
-                    consumer.data_received(rest)
+    def _find_upgrades(self, head: HTTP1RequestHead) -> list[Upgrade]:
+        """Return what the client would switch to and we know, by its preference."""
+        known = self.service.upgrades.get
+        tokens = head.framing.upgrade.lower().split(b",")
+        return [found for token in tokens if (found := known(token.strip(b" \t"))) is not None]
+
+    def _upgrade(self, conn: Connection, upgrades: Sequence[Upgrade]) -> bool:
+        """Let one of *upgrades* have the request; False: none wants it."""
+        for upgrade in upgrades:
+            self.exchange = carrier = HTTP1Carrier(self, conn)
+            outcome = upgrade.begin(conn, carrier)
+            if outcome is True:
+                return True
+            self.exchange = None
+            if isinstance(outcome, Response):
+                self._answer(outcome)
                 return True
         return False
 
     def _rest(self) -> None:
         """Nothing can be answered now: decide what the connection waits for, and how long."""
         machine = self.machine
-        if machine.switched or self._phase == _CLOSED:
+        if machine.switched or self._phase == _CLOSED or self.write_paused:
             return
         if not machine.keep_alive and machine.answered:
             self._close()
         elif self.at_eof:
             self._end()
-        elif not self.write_paused:
+        else:
             self.rearm()
 
     def _end(self) -> None:
@@ -305,14 +337,17 @@ class HTTP1Consumer(Consumer):
         self._gathered += len(body)
 
     def write(self, data: bytes) -> None:
-        """Queue *data*; it leaves with whatever else this turn of the loop produces."""
+        """Queue *data*, a part of a response; :meth:`flush_soon` sends it."""
         if not data:
             return
         self._out.append(data)
         self._gathered += len(data)
         if self._gathered >= MAX_BATCH:
             self._flush()
-        elif not self._scheduled and not self._serving:
+
+    def flush_soon(self) -> None:
+        """Send what is queued at the end of this turn of the loop, with what is still to come."""
+        if self._out and not self._scheduled and not self._serving:
             self._scheduled = True
             self.service.loop.call_soon(self._flush)
 
@@ -351,7 +386,33 @@ class HTTP1Consumer(Consumer):
         if self.exchange is None and self._phase != _CLOSED:
             self._serve()
 
-    def exchange_ended(self, exchange: Exchange) -> None:
+    def switch_protocols(self, fields: Fields) -> tuple[ConnectionView, bytes]:
+        """Send 101 and leave HTTP; return the connection and what arrived after the request.
+
+        Raises:
+            LocalProtocolError: *fields* cannot be sent; nothing was.
+        """
+        response, rest = self.machine.switch_protocols(fields)
+        self.exchange = None
+        self._phase = _CLOSED
+        self._out.append(response)
+        self._flush()
+        self._view.deadline.clear()
+        self._view.resume_reading()
+        return self._view, rest
+
+    def hand_over(self, consumer: Consumer, rest: bytes) -> None:
+        """Let *consumer* have the connection, and *rest* first."""
+        self._view.unread(rest)
+        self._view.attach(consumer)
+
+    def abandon(self) -> None:
+        """Nobody will answer the current request: reset the connection."""
+        self.exchange = None
+        self._phase = _CLOSED
+        self._view.abort()
+
+    def exchange_ended(self, exchange: HTTP1Exchange) -> None:
         """The handler is done; if it left its response unfinished, make the best of it."""
         if self.exchange is not exchange:
             return
@@ -359,13 +420,17 @@ class HTTP1Consumer(Consumer):
         if machine.response_started or exchange.lost:
             self.exchange = None
             self._flush()
-            self._view.abort()  # RFC 9112 §8: the client must see that content is missing
+            if exchange.lost and self.at_eof:
+                self._linger()
+            else:
+                self._phase = _CLOSED
+                self._view.abort()  # RFC 9112 §8: the client must see that content is missing
             return
         logger.error("%s: the handler sent no response", exchange.conn.method)
         self.write_response(FAILED)
         self.response_completed()
 
-    def exchange_failed(self, exchange: Exchange) -> None:
+    def exchange_failed(self, exchange: HTTP1Exchange) -> None:
         """The handler's task was cancelled from outside: the server stops."""
         if self.exchange is exchange:
             self.exchange = None
@@ -432,14 +497,18 @@ class HTTP1Consumer(Consumer):
         self._view.deadline.set(seconds)
 
     def _close(self) -> None:
-        self._phase = _CLOSED
-        if self.machine.buffered or self.machine.unread:
-            self._view.linger()
+        machine = self.machine
+        if machine.buffered or machine.unread or (machine.may_get_more and not self.at_eof):
+            self._linger()
         else:
+            # What is queued has its time, too
+            self._enter(_CLOSED, self.service.settings.write_timeout)
             self._view.close()
 
     def _linger(self) -> None:
         self._phase = _CLOSED
+        if self._limited:
+            self.service.limit_log.close(self._view.connection_id)
         self._view.linger()
 
     def _wake_writers(self) -> None:
@@ -491,6 +560,15 @@ class HTTP1Binding(ProtocolBinding):
     async def refuse(self, conn: ConnectionView, why: Refusal) -> None:
         """Say 408 or 503 (RFC 9110 §15.5.9, §15.6.4), then close."""
         status = 408 if why is Refusal.TIMEOUT else 503
+        if why is Refusal.TIMEOUT:
+            seconds = self.service.settings.header_timeout
+            self.service.limit_log.record(
+                "header_timeout",
+                peer=conn.peername,
+                protocol=self.name,
+                requested=seconds,
+                allowed=seconds,
+            )
         fields = [(b"retry-after", b"1")] if status == 503 else []
         conn.send(render_refusal(status, why.value, self.service.date, fields=fields))
         conn.linger()

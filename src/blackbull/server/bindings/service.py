@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import sys
 import time
@@ -33,12 +34,15 @@ class HTTPService:
         secure: The listener speaks TLS.
 
     Attributes:
+        context: Where callbacks run that belong to no request.
         date: The ``date`` field line and the empty line that ends a head; made every second.
+        date_value: The value of the ``date`` field.
         upgrades: What an HTTP/1.1 connection can be switched to, by lower-case token.
     """
 
     __slots__ = (
-        "_ticker", "app", "date", "limit_log", "loop", "parser", "settings", "tasks", "upgrades",
+        "_ticker", "app", "context", "date", "date_value", "limit_log", "loop", "parser",
+        "settings", "tasks", "upgrades",
     )  # fmt: skip
 
     def __init__(
@@ -64,13 +68,16 @@ class HTTPService:
         )
         self.tasks: set[asyncio.Task[None]] = set()
         self.upgrades: dict[bytes, Upgrade] = {}
+        self.context = contextvars.copy_context()
         self.date = b""
+        self.date_value = b""
         self._ticker: asyncio.TimerHandle | None = None
         self._tick()
 
     def _tick(self) -> None:
         now = time.time()
-        self.date = b"\r\ndate: " + formatdate(now, usegmt=True).encode() + b"\r\n\r\n"
+        self.date_value = formatdate(now, usegmt=True).encode()
+        self.date = b"\r\ndate: " + self.date_value + b"\r\n\r\n"
         self._ticker = self.loop.call_later(1.0 - now % 1.0, self._tick)
 
     def spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:

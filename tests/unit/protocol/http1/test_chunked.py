@@ -45,7 +45,8 @@ def test_chunks_are_joined_and_the_rest_is_left() -> None:
 
 @spec("RFC 9112 §7.1")
 @pytest.mark.parametrize(
-    "line", [b"5", b"A", b"a", b"05", b"5;x", b"5 ; x = y", b'5;x="a;\\" b"', b"5;x;y=z", b"5\t;\tx"]
+    "line",
+    [b"5", b"A", b"a", b"05", b"5;x", b"5 ; x = y", b'5;x="a;\\" b"', b"5;x;y=z", b"5\t;\tx"],
 )
 def test_chunk_size_valid_is_read(line: bytes) -> None:
     assert decode_chunk_size(line) == int(line.split(b";")[0], 16)
@@ -55,8 +56,9 @@ def test_chunk_size_valid_is_read(line: bytes) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        b"", b"-1", b"+1", b"0x5", b"5_0", b" 5", b"5 ", b"5\t", b"5h", b"g", b"1 2", b"5;", b"5;;x",
-        b"5; ", b"5;x=", b'5;x="', b'5;x="a', b"5;x=a b", b"5;=y", b"5;x\x00", b"5;\rx", b"5\r",
+        b"", b"-1", b"+1", b"0x5", b"5_0", b" 5", b"5 ", b"5\t", b"5h", b"g", b"1 2", b"5;",
+        b"5;;x", b"5; ", b"5;x=", b'5;x="', b'5;x="a', b"5;x=a b", b"5;=y", b"5;x\x00",
+        b"5;\rx", b"5\r",
         b"5\nx", b"\xb2", b"5;x=\x80", b"1" * 17, b'5;x="\x00"',
     ],
 )  # fmt: skip

@@ -225,7 +225,9 @@ def test_host_missing_doubled_or_malformed_is_400(block: bytes) -> None:
 
 
 @spec("RFC 9112 §3.2")
-@pytest.mark.parametrize("host", [b"", b"a", b"A.b-c", b"a:", b"a:80", b"[::1]", b"[::1]:443", b"1.2.3.4:5"])
+@pytest.mark.parametrize(
+    "host", [b"", b"a", b"A.b-c", b"a:", b"a:80", b"[::1]", b"[::1]:443", b"1.2.3.4:5"]
+)
 def test_host_valid_is_the_authority(host: bytes) -> None:
     assert parse(b"GET / HTTP/1.1\r\nhost: " + host).authority == host
 

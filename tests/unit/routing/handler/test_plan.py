@@ -218,6 +218,7 @@ async def test_handler_that_is_an_async_generator_streams() -> None:
     async def numbers(count: int) -> AsyncIterator[str]:
         try:
             for number in range(count):
+                await asyncio.sleep(0)
                 yield str(number)
         finally:
             closed.append(True)
@@ -352,3 +353,44 @@ def test_plan_lists_parameters_and_returns() -> None:
     ]
     assert plan.handler is handler
     assert plan.returns == "dict[str, int]"
+
+
+async def test_generator_that_cannot_wait_is_answered_at_once() -> None:
+    async def numbers(count: int) -> AsyncIterator[str | bytes]:
+        for number in range(count):
+            yield str(number)
+        yield b"."
+
+    immediate = plan_of(numbers).immediate
+    assert immediate is not None
+    reply = immediate(connection(query=b"count=3"))
+    assert isinstance(reply, Response)
+    assert reply.body == b"012."
+    assert reply.content_type == b"text/plain; charset=utf-8"
+
+
+async def test_generator_that_cannot_wait_streams_what_is_large() -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(100):
+            yield bytes(1000)
+
+    immediate = plan_of(endless).immediate
+    assert immediate is not None
+    reply = immediate(connection())
+    assert not isinstance(reply, Response)
+    start, *parts = await sent_by(reply, connection())
+    assert isinstance(start, ResponseStart)
+    sizes = [len(part.data) for part in parts if isinstance(part, ResponseBody)]
+    assert sizes[0] == 66000
+    assert sizes[1:] == [1000] * 34 + [0]
+
+
+async def test_generator_that_cannot_wait_and_raises_has_not_begun_an_answer() -> None:
+    async def broken() -> AsyncIterator[str]:
+        yield "1"
+        raise LookupError("broken")
+
+    immediate = plan_of(broken).immediate
+    assert immediate is not None
+    with pytest.raises(LookupError):
+        immediate(connection())

@@ -1,0 +1,123 @@
+"""What an HTTP/2 connection waits for, and until when.
+
+Many things can be due at a time and a connection has one deadline: it is set to whatever is due
+first. What is put off, as most things are with every arrival, is noticed when it would have been
+due, so that an arrival costs no timer.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Final
+
+from blackbull.abc import Deadline
+from blackbull.config import Settings
+
+LOOKS: Final = 4
+"""How often a stream is looked at within the time that it is given."""
+
+LEAVE_SECONDS: Final = 1.0
+"""How long the peer may take to see that we leave, before we say which request was the last."""
+
+# What can be due
+HEAD: Final = 0
+"""The rest of the preface or of a header block did not come."""
+WRITE: Final = 1
+"""The peer's system takes no bytes."""
+STREAMS: Final = 2
+"""The streams are to be looked at."""
+SILENCE: Final = 3
+"""The peer is to be asked for a sign of life."""
+PONG: Final = 4
+"""It gave none."""
+LEAVE: Final = 5
+"""The last request is to be named."""
+
+
+class Watch:
+    """The due times of one connection.
+
+    Args:
+        deadline: The connection's.
+        settings: How long the peer is given for what.
+        now: Seconds of the loop's clock: the connection begins.
+    """
+
+    __slots__ = ("_armed", "_deadline", "_due", "_settings", "_streams_interval")
+
+    def __init__(self, deadline: Deadline, settings: Settings, *, now: float) -> None:
+        self._deadline = deadline
+        self._settings = settings
+        times = [t for t in (settings.write_timeout, settings.body_timeout) if t > 0]
+        self._streams_interval = min(times) / LOOKS if times else inf
+        self._due = [inf] * 6
+        self._armed = inf
+        self._set(HEAD, settings.header_timeout, now)
+        self._set(SILENCE, settings.h2_idle_timeout, now)
+
+    @property
+    def write_looks(self) -> int:
+        """How many looks at a stream that does not move make the write timeout."""
+        return max(round(self._settings.write_timeout / self._streams_interval), 1)
+
+    def hear(self, now: float, *, head: bool, busy: bool) -> None:
+        """Something arrived.
+
+        Args:
+            now: Seconds of the loop's clock.
+            head: The preface or a header block is incomplete.
+            busy: There are streams.
+        """
+        due = self._due
+        timeout = self._settings.h2_idle_timeout
+        due[SILENCE] = now + timeout if timeout > 0 else inf
+        due[PONG] = inf
+        if not head:
+            due[HEAD] = inf
+        elif due[HEAD] == inf:
+            self._set(HEAD, self._settings.header_timeout, now)
+        if busy and due[STREAMS] == inf:
+            self._set(STREAMS, self._streams_interval, now)
+
+    def pause(self, now: float) -> None:
+        """The peer's system takes no more bytes."""
+        self._set(WRITE, self._settings.write_timeout, now)
+
+    def resume(self) -> None:
+        """It does again."""
+        self._due[WRITE] = inf
+
+    def leave(self, now: float) -> None:
+        """We said that we leave."""
+        self._set(LEAVE, LEAVE_SECONDS, now)
+
+    def expire(self, now: float, *, busy: bool) -> list[int]:
+        """The deadline has passed: return what is due, and see to the rest.
+
+        Args:
+            now: Seconds of the loop's clock.
+            busy: There are streams.
+        """
+        due = self._due
+        found = [what for what, at in enumerate(due) if at <= now]
+        for what in found:
+            due[what] = inf
+        self._armed = inf
+        if not busy:
+            due[STREAMS] = inf
+        elif STREAMS in found:
+            due[STREAMS] = now + self._streams_interval
+        if SILENCE in found and self._settings.h2_ping_timeout > 0:
+            due[PONG] = now + self._settings.h2_ping_timeout
+        self._arm(min(due), now)
+        return found
+
+    def _set(self, what: int, seconds: float, now: float) -> None:
+        if seconds > 0:
+            self._due[what] = now + seconds
+            self._arm(now + seconds, now)
+
+    def _arm(self, at: float, now: float) -> None:
+        if at < self._armed:
+            self._armed = at
+            self._deadline.set(at - now)

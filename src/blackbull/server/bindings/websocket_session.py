@@ -1,0 +1,701 @@
+"""One WebSocket: frames into the machine, messages to the handler's task, answers out.
+
+What arrives together is handled together: the handler is resumed in the callback that received
+its messages, takes them one after the other without a turn of the loop in between, and what it
+answers meanwhile leaves in one write.
+
+::
+
+    asked ── accept ──> open ── our close ──> closing ── the peer's, or no time left ──> closed
+      │                   └── the peer's close, a violation, an end of the stream ──────────┘
+      └── refused ───────────────────────────────────────────────────────────────────────────┘
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Final, cast
+
+from blackbull.abc import Consumer
+from blackbull.connection import Connection
+from blackbull.errors import (
+    Disconnect,
+    LimitExceeded,
+    LocalProtocolError,
+    RemoteProtocolError,
+    WebSocketDisconnect,
+)
+from blackbull.messages import (
+    PreparedMessage,
+    Receive,
+    WebSocketAccept,
+    WebSocketClose,
+    WebSocketConnect,
+    WebSocketDisconnected,
+    WebSocketEvent,
+    WebSocketMessage,
+)
+from blackbull.native import NativeHandler, Send
+from blackbull.protocol.websocket import (
+    Agreement,
+    CloseReceived,
+    ControlEvent,
+    ControlRate,
+    Event,
+    Handshake,
+    PermessageDeflate,
+    PingReceived,
+    PongReceived,
+    ViolationReceived,
+    WebSocketConnection,
+)
+from blackbull.response import Response
+from blackbull.websocket import WebSocketCommand
+
+from .upgrade import ByteStream, Carrier
+from .wakeup import Wakeup
+
+if TYPE_CHECKING:
+    from .websocket import WebSocketUpgrade
+
+logger = logging.getLogger("blackbull.server")
+
+MAX_BATCH: Final = 65536
+"""Bytes that are gathered before they are written."""
+
+LARGE: Final = 16384
+"""Characters or bytes of a message from which on it is not copied behind its header."""
+
+LEAST_TAKEN: Final = 16384
+"""Bytes that a client must take in the write timeout to be slow, not stuck."""
+
+FAREWELL_SECONDS: Final = 1.0
+"""How long a handler may go on sending after it was told that the server stops."""
+
+FORBIDDEN: Final = Response(b"", 403, "")
+FAILED: Final = Response(b"", 500, "")
+
+NORMAL: Final = 1000
+GOING_AWAY: Final = 1001
+NO_STATUS: Final = 1005
+ABNORMAL: Final = 1006
+INTERNAL_ERROR: Final = 1011
+
+# How far the WebSocket is
+_ASKED: Final = 0
+_OPEN: Final = 1
+_CLOSING: Final = 2
+_CLOSED: Final = 3
+
+# What the deadline is for
+_IDLE: Final = 0
+_PONG: Final = 1
+_WRITE: Final = 2
+_CLOSE: Final = 3
+_FAREWELL: Final = 4
+
+
+class WebSocketSession(Consumer):
+    """One WebSocket, from the handshake to the end.
+
+    Args:
+        upgrade: What it shares with the others.
+        conn: The handshake.
+        carrier: The request, until it is accepted or refused.
+        handshake: What the client asks for.
+    """
+
+    __slots__ = (
+        "_agreement", "_carrier", "_direct", "_drained", "_end", "_fed", "_gathered", "_handshake",
+        "_heard_at", "_held", "_inbox", "_limited", "_machine", "_out", "_paused", "_phase",
+        "_pinged_at", "_queued", "_rate", "_scheduled", "_state", "_stopping", "_stream",
+        "_time", "_told", "_upgrade", "_wakeup", "_write_paused", "conn", "task",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        upgrade: WebSocketUpgrade,
+        conn: Connection,
+        *,
+        carrier: Carrier,
+        handshake: Handshake,
+    ) -> None:
+        self._upgrade = upgrade
+        self._carrier: Carrier | None = carrier
+        self._handshake: Handshake | None = handshake
+        self._stream: ByteStream | None = None
+        self._machine = WebSocketConnection(upgrade.limits)
+        self._agreement: Agreement | None = None
+        self._rate: ControlRate | None = None
+        self._state: int = _ASKED
+        self._direct = False  # it is open, and nothing is compressed
+        self._phase: int = _IDLE
+        self._inbox: deque[str | bytes | WebSocketConnect] = deque((WebSocketConnect(),))
+        self._held = 0  # bytes that arrived since it was empty
+        self._end: WebSocketDisconnected | None = None
+        self._wakeup = Wakeup(upgrade.service.loop)
+        self._paused = False  # we stopped reading
+        self._out: list[bytes] = []
+        self._gathered = 0
+        self._fed = False  # something is arriving: whatever is sent leaves when that is done
+        self._scheduled = False
+        self._write_paused = False
+        self._drained: asyncio.Future[None] | None = None
+        self._queued = 0
+        self._time = upgrade.service.loop.time
+        self._heard_at = 0.0
+        self._pinged_at = 0.0
+        self._stopping = False
+        self._told = False  # the handler knows about the end
+        self._limited = False
+        self.conn = conn
+        self.task: asyncio.Task[None] | None = None
+
+    # The handler
+
+    def run(self, handler: NativeHandler) -> None:
+        """Start *handler* in a task."""
+        self.conn.offer = self.offer
+        # A WebSocket's messages go the way of a request's: see blackbull.messages.
+        receive = self.conn.receive = cast(Receive, self.receive)
+        self.task = self._upgrade.service.spawn(self._run(handler, receive, cast(Send, self.send)))
+
+    async def _run(self, handler: NativeHandler, receive: Receive, send: Send) -> None:
+        conn = self.conn
+        refusal, code = FORBIDDEN, NORMAL
+        try:
+            await handler(conn, receive, send)
+        except Disconnect:
+            pass
+        except asyncio.CancelledError:
+            self._handler_ended(None, GOING_AWAY)
+            raise
+        except Exception:
+            logger.exception("the WebSocket %s failed", conn.head.raw_path)
+            refusal, code = FAILED, INTERNAL_ERROR
+        finally:
+            conn.receive = None  # nothing may keep the session alive but its connection
+            conn.offer = None
+        self._handler_ended(refusal, code)
+
+    def _handler_ended(self, refusal: Response | None, code: int) -> None:
+        """Do what the handler left undone."""
+        if self._state == _OPEN:
+            if code == NORMAL and self._stopping:
+                code = GOING_AWAY
+            self._close(code)
+        elif self._state == _ASKED:
+            carrier = self._carrier
+            self._finish(ABNORMAL)
+            if carrier is not None and refusal is not None:
+                carrier.refuse(refusal)
+            elif carrier is not None:
+                carrier.abandon()
+
+    # What the handler calls
+
+    async def receive(self) -> WebSocketEvent:
+        """Return what comes next; in the end, again and again, how the WebSocket was closed.
+
+        Cancelling loses nothing.
+
+        Raises:
+            RuntimeError: another task waits already.
+        """
+        inbox = self._inbox
+        while not inbox:
+            self._held = 0
+            if self._end is not None:
+                if self._told:
+                    await asyncio.sleep(0)  # whoever does not listen does not block the others
+                self._told = True
+                return self._end
+            if not self._paused or not self._read_on():
+                await self._wakeup
+        message = inbox.popleft()
+        if self._paused and len(inbox) <= self._upgrade.depth >> 1:
+            self._read_on()
+        if message.__class__ is str:
+            return WebSocketMessage(message)
+        if message.__class__ is bytes:
+            return WebSocketMessage(None, message)
+        return cast(WebSocketConnect, message)
+
+    async def send(self, message: WebSocketCommand) -> None:
+        """Send *message*; wait while the client does not read. Closing again does nothing.
+
+        Raises:
+            LocalProtocolError: *message* is not due, or cannot be sent.
+            UnicodeEncodeError: text with a lone surrogate.
+            WebSocketDisconnect: the WebSocket is closed.
+        """
+        if message.__class__ is WebSocketMessage or message.__class__ is PreparedMessage:
+            if self._state != _OPEN:
+                raise self._not_open()
+            self._put(message)
+            if self._write_paused:
+                await self._drain()
+        elif isinstance(message, WebSocketAccept):
+            self._accept(message)
+        elif isinstance(message, WebSocketClose):
+            if self._state == _ASKED:
+                self._refuse(FORBIDDEN)
+            elif self._state == _OPEN:
+                self._close(message.code, message.reason)
+        elif isinstance(message, Response):
+            self._refuse(message)
+        else:
+            raise LocalProtocolError(f"{type(message).__name__} has no place on a WebSocket")
+
+    def offer(self, message: WebSocketMessage | PreparedMessage) -> bool:
+        """Send *message* unless that had to wait; return whether it is on its way.
+
+        Raises:
+            UnicodeEncodeError: text with a lone surrogate.
+        """
+        if self._state != _OPEN or self._write_paused:
+            return False
+        self._put(message)
+        return True
+
+    def _put(self, message: WebSocketMessage | PreparedMessage) -> None:
+        payload = message.data if message.text is None else message.text
+        if payload is None:
+            raise LocalProtocolError("a message has text or data", spec="RFC 6455 §5.6")
+        machine = self._machine
+        out = self._out
+        if message.__class__ is PreparedMessage:
+            frame = machine.send_shared(payload, message.frames)
+            out.append(frame)
+            self._gathered += len(frame)
+        elif len(payload) < LARGE:
+            frame = machine.send_message(payload)
+            out.append(frame)
+            self._gathered += len(frame)
+        else:
+            parts = machine.send_parts(payload)
+            out.extend(parts)
+            self._gathered += len(parts[1])
+        if self._gathered >= MAX_BATCH:
+            self.flush()
+        elif not self._fed and not self._scheduled:
+            self._scheduled = True
+            self._upgrade.flush_soon(self)
+
+    def _accept(self, message: WebSocketAccept) -> None:
+        carrier = self._carrier
+        handshake = self._handshake
+        if self._state != _ASKED or carrier is None or handshake is None:
+            raise self._not_asked("an accept")
+        upgrade = self._upgrade
+        agreement = upgrade.negotiate(handshake)
+        try:
+            fields = handshake.answer(
+                subprotocol=message.subprotocol, agreement=agreement, fields=message.fields
+            )
+            stream = carrier.accept(fields)
+        except BaseException:
+            if agreement is not None:
+                upgrade.release(agreement)
+            raise
+        if agreement is not None:
+            self._agreement = agreement
+            deflate = PermessageDeflate(agreement, upgrade.compressor)
+            self._machine = WebSocketConnection(upgrade.limits, deflate)
+        if message.max_message_size is not None:
+            self._machine.limit_messages(message.max_message_size)
+        self._stream = stream
+        self._state = _OPEN
+        self._direct = agreement is None
+        self._carrier = self._handshake = None
+        self._heard_at = self._time()
+        self._rearm()
+        if not upgrade.read_ahead:
+            self._pause()
+        carrier.give_way()
+
+    def _refuse(self, response: Response) -> None:
+        carrier = self._carrier
+        if self._state != _ASKED or carrier is None:
+            raise self._not_asked("a refusal")
+        carrier.refuse(response)
+        self._finish(ABNORMAL)
+
+    def _close(self, code: int, reason: str = "") -> None:
+        """Begin the closing handshake (RFC 6455 §7.1.2)."""
+        self._write(self._machine.send_close(code, reason))
+        self._state = _CLOSING
+        self._direct = False
+        self._phase = _CLOSE
+        self._set_deadline(self._upgrade.service.settings.ws_close_timeout)
+        # Only the peer's close is awaited now: whatever stands before it must not stop it.
+        if self._paused:
+            self._read_on()
+
+    # What the connection calls
+
+    def data_received(self, data: bytes) -> None:
+        """Queue messages, answer pings, and let the handler go on."""
+        self._heard_at = self._time()
+        self._fed = True
+        upgrade = self._upgrade
+        inbox = self._inbox
+        if inbox or not self._direct:
+            self._take(data)
+        else:
+            # What nearly every arrival is: it finds nothing in its way and takes little room.
+            machine = self._machine
+            events = machine.receive(data, upgrade.depth)
+            self._held = len(data)
+            if machine.messages_only and len(events) < upgrade.depth:
+                inbox.extend(cast("list[str]", events))
+            else:
+                self._sort(events)
+                self._take(b"")
+        if inbox or self._end is not None:
+            self._wakeup.wake()
+        self._fed = False
+        out = self._out
+        if len(out) == 1 and self._stream is not None:
+            self._gathered = 0
+            self._stream.send(out.pop())
+        elif out:
+            self.flush()
+        if not upgrade.read_ahead and self._wakeup.done():
+            self._pause()
+
+    def eof_received(self) -> None:
+        """The client is gone: a WebSocket is never half open (RFC 6455 §7.1.5)."""
+        if self._state == _ASKED:
+            carrier = self._carrier
+            self._finish(ABNORMAL)
+            if carrier is not None:
+                carrier.abandon()
+        elif self._state != _CLOSED:
+            self._end_stream(ABNORMAL)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Tell the handler."""
+        self._out.clear()
+        if self._state != _CLOSED:
+            self._finish(ABNORMAL)
+
+    def writing_paused(self) -> None:
+        """Let senders wait, but not for ever."""
+        self._write_paused = True
+        if self._stream is not None and self._state in (_OPEN, _CLOSING):
+            self._queued = self._stream.queued
+            self._phase = _WRITE
+            self._set_deadline(self._upgrade.service.settings.write_timeout)
+
+    def writing_resumed(self) -> None:
+        """Let senders go on."""
+        self._write_paused = False
+        self._wake_senders()
+        self._rearm()
+
+    def deadline_expired(self) -> None:
+        """The client was silent, or did not read, or did not close, for too long."""
+        phase = self._phase
+        if phase == _IDLE:
+            self._ask()
+        elif phase == _PONG:
+            self._judge_silence()
+        elif phase == _WRITE:
+            self._judge_writing()
+        elif phase == _FAREWELL and self._state == _OPEN:
+            self._close(GOING_AWAY)
+        elif self._stream is not None:
+            self._stream.abort()
+
+    def shutdown(self) -> None:
+        """Tell the handler, give it time to say something, then close (1001)."""
+        self._stopping = True
+        if self._state != _OPEN:
+            return
+        self._direct = False
+        self._end = WebSocketDisconnected(GOING_AWAY, "")
+        self._phase = _FAREWELL
+        self._set_deadline(FAREWELL_SECONDS)
+        self._wakeup.wake()
+
+    # Arrivals
+
+    def _take(self, data: bytes) -> None:
+        """Read *data*, and what was left before, as far as there is room for messages."""
+        upgrade = self._upgrade
+        machine = self._machine
+        inbox = self._inbox
+        while True:
+            if self._state != _OPEN or self._end is not None:
+                self._discard(data)
+                return
+            if not inbox:
+                self._held = 0
+            room = upgrade.depth - len(inbox)
+            spare = upgrade.max_held - self._held
+            if room <= 0 or spare < 0:
+                machine.receive(data, 0)
+                self._pause()
+                return
+            events = machine.receive(data, room, spare)
+            if self._agreement is None:
+                self._held += len(data)
+            elif machine.messages_only:
+                self._held += sum(map(len, cast("list[bytes]", events)))
+            if machine.messages_only:
+                inbox.extend(cast("list[bytes]", events))
+            else:
+                self._sort(events)
+            if len(events) < room and self._held <= upgrade.max_held:
+                return
+            data = b""
+
+    def _sort(self, events: list[Event]) -> None:
+        for event in events:
+            if isinstance(event, str | bytes):
+                self._inbox.append(event)
+                self._held += len(event)
+            else:
+                self._on_control(event)
+
+    def _discard(self, data: bytes) -> None:
+        """Look for the peer's close only; its messages come too late."""
+        while not self._machine.finished:
+            events = self._machine.receive(data, 1)
+            data = b""
+            if not events:
+                return
+            if not isinstance(events[0], str | bytes):
+                self._on_control(events[0])
+
+    def _on_control(self, event: ControlEvent) -> None:
+        if isinstance(event, PingReceived | PongReceived):
+            self._count_control()
+            if isinstance(event, PingReceived) and not self._write_paused:
+                self._write(self._machine.send_pong(event.payload))
+        elif self._inbox and asyncio.current_task(self._upgrade.service.loop) is not None:
+            # A handler is reading on: it gets to answer what came before.
+            self._upgrade.service.loop.call_soon(self._on_last, event)
+        else:
+            self._wakeup.wake()
+            self._on_last(event)
+
+    def _on_last(self, event: CloseReceived | ViolationReceived) -> None:
+        """The client closes, or broke the protocol; what it sent before was handed over."""
+        if self._state == _CLOSED:
+            return
+        if isinstance(event, CloseReceived):
+            if self._state == _OPEN:
+                self._write(self._machine.send_close(event.code))
+            self._end_stream(event.code, event.reason)
+        else:
+            self._fail(event.error)
+
+    def _count_control(self) -> None:
+        if self._machine.finished:
+            return
+        if self._rate is None:
+            self._rate = ControlRate(self._upgrade.limits)
+        try:
+            self._rate.count(self._heard_at)
+        except LimitExceeded as error:
+            self._machine.forget()
+            self._on_control(ViolationReceived(error))
+
+    def _read_on(self) -> bool:
+        """Read what was left, then let more come; return True if there is something to take."""
+        self._paused = False
+        self._fed, fed = True, self._fed
+        self._take(b"")
+        self._fed = fed
+        if not fed and self._out:
+            self.flush()
+        if not self._paused and self._stream is not None:
+            self._stream.resume_reading()
+        return bool(self._inbox) or self._end is not None
+
+    def _pause(self) -> None:
+        self._paused = True
+        if self._stream is not None:
+            self._stream.pause_reading()
+
+    # Liveness
+
+    def _ask(self) -> None:
+        """Ping a client that was silent, unless it is we who do not read."""
+        settings = self._upgrade.service.settings
+        now = self._time()
+        silent = now - self._heard_at
+        if self._paused or silent < settings.ws_idle_timeout:
+            rest = settings.ws_idle_timeout - (0.0 if self._paused else silent)
+            self._set_deadline(rest)
+            return
+        self._pinged_at = now
+        self._phase = _PONG
+        self._write(self._machine.send_ping())
+        self._set_deadline(settings.ws_pong_timeout)
+
+    def _judge_silence(self) -> None:
+        """RFC 6455 §5.5.2: a client that answers no ping is gone."""
+        if self._heard_at >= self._pinged_at or self._paused:
+            self._rearm()
+            return
+        seconds = self._upgrade.service.settings.ws_pong_timeout
+        self._record("ws_pong_timeout", seconds, seen=self._time() - self._heard_at)
+        self._write(self._machine.send_close(GOING_AWAY))
+        self._end_stream(GOING_AWAY)
+
+    def _judge_writing(self) -> None:
+        stream = self._stream
+        if stream is None:
+            return
+        settings = self._upgrade.service.settings
+        queued = stream.queued
+        if queued <= self._queued - LEAST_TAKEN:
+            self._queued = queued
+            self._set_deadline(settings.write_timeout)
+            return
+        self._record("write_timeout", settings.write_timeout, seen=settings.write_timeout)
+        self._finish(ABNORMAL)
+        stream.abort()
+
+    def _rearm(self) -> None:
+        """Set the deadline of whatever is waited for."""
+        settings = self._upgrade.service.settings
+        if self._write_paused or self._state == _ASKED:
+            return
+        if self._state == _OPEN and self._end is None:
+            self._phase = _IDLE
+            self._set_deadline(settings.ws_idle_timeout)
+        elif self._state == _OPEN:
+            self._phase = _FAREWELL
+            self._set_deadline(FAREWELL_SECONDS)
+        else:
+            self._phase = _CLOSE
+            self._set_deadline(settings.ws_close_timeout)
+
+    def _set_deadline(self, seconds: float) -> None:
+        if self._stream is not None:
+            self._stream.deadline.set(seconds)
+
+    # The end
+
+    def _fail(self, error: RemoteProtocolError) -> None:
+        """Close because of what the client did (RFC 6455 §7.1.7)."""
+        stream = self._stream
+        if isinstance(error, LimitExceeded):
+            self._record(error.limit, error.allowed, seen=error.seen)
+        elif stream is not None:
+            logger.info("%s: %s (%s)", stream.peername, error, error.spec)
+        self._write(self._machine.send_close(error.code, str(error)))
+        self.flush()
+        self._finish(error.code)
+        if stream is not None:
+            stream.linger()
+
+    def _end_stream(self, code: int, reason: str = "") -> None:
+        """Both sides are done, or one of them is gone: close the connection below."""
+        self.flush()
+        self._finish(code, reason)
+        self._phase = _CLOSE
+        self._set_deadline(self._upgrade.service.settings.ws_close_timeout)
+        if self._stream is not None:
+            self._stream.close()
+
+    def _finish(self, code: int, reason: str = "") -> None:
+        """Nothing more is sent or received: tell the handler."""
+        self._state = _CLOSED
+        self._direct = False
+        self._carrier = self._handshake = None
+        self._end = WebSocketDisconnected(code, reason)
+        self.conn.disconnected = True
+        self._machine.forget()
+        if self._agreement is not None:
+            self._upgrade.release(self._agreement)
+            self._agreement = None
+        if self._limited and self._stream is not None:
+            self._upgrade.service.limit_log.close(self._stream.connection_id)
+        self._wake_senders()
+        if not self._fed:
+            self._wakeup.wake()
+
+    def _not_open(self) -> Exception:
+        if self._state == _ASKED:
+            return LocalProtocolError(
+                "a message before the WebSocket was accepted", spec="RFC 6455 §4.2.2"
+            )
+        end = self._end
+        if end is None:
+            return WebSocketDisconnect(NO_STATUS)
+        return WebSocketDisconnect(end.code, end.reason)
+
+    def _not_asked(self, what: str) -> Exception:
+        if self._end is not None and self._stream is None:
+            return WebSocketDisconnect(self._end.code, self._end.reason)
+        return LocalProtocolError(
+            f"{what} after the WebSocket was accepted", spec="RFC 6455 §4.2.2"
+        )
+
+    # Writing
+
+    def _write(self, data: bytes) -> None:
+        if not data:
+            return
+        self._out.append(data)
+        self._gathered += len(data)
+        if not self._fed and not self._scheduled:
+            self._scheduled = True
+            self._upgrade.flush_soon(self)
+
+    def flush(self) -> None:
+        """Write what was gathered."""
+        self._scheduled = False
+        out = self._out
+        stream = self._stream
+        if not out or stream is None:
+            return
+        if len(out) == 1:
+            data = out[0]
+            out.clear()
+            self._gathered = 0
+            stream.send(data)
+        elif self._gathered >= LARGE:
+            self._out = []
+            self._gathered = 0
+            stream.send_parts(out)
+        else:
+            data = b"".join(out)
+            out.clear()
+            self._gathered = 0
+            stream.send(data)
+
+    async def _drain(self) -> None:
+        while self._write_paused and self._state == _OPEN:
+            if self._drained is None:
+                self._drained = self._upgrade.service.loop.create_future()
+            await asyncio.shield(self._drained)
+        if self._state != _OPEN:
+            raise self._not_open()
+
+    def _wake_senders(self) -> None:
+        if self._drained is not None:
+            self._drained.set_result(None)
+            self._drained = None
+
+    def _record(self, limit: str, allowed: float, *, seen: float) -> None:
+        stream = self._stream
+        if stream is None:
+            return
+        self._limited = True
+        self._upgrade.service.limit_log.record(
+            limit,
+            peer=stream.peername,
+            protocol="websocket",
+            path=self.conn.path,
+            requested=seen,
+            allowed=allowed,
+            key=stream.connection_id,
+        )

@@ -134,6 +134,7 @@ GUIDE = f"""
 Try, in another terminal:
 
   curl http://127.0.0.1:{HTTP_PORT}/
+  curl --http2-prior-knowledge http://127.0.0.1:{HTTP_PORT}/
   curl -d '{{"sensor": "attic", "celsius": 21.5}}' http://127.0.0.1:{HTTP_PORT}/readings
   curl http://127.0.0.1:{HTTP_PORT}/readings/attic
   curl --data-binary @README.md http://127.0.0.1:{HTTP_PORT}/upload

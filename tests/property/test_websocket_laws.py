@@ -6,7 +6,7 @@ from functools import partial
 
 import wsproto
 import wsproto.extensions
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 
@@ -25,7 +25,8 @@ from blackbull.protocol.websocket import (
 from blackbull.protocol.websocket.frames import apply_mask, encode_frame
 from tests.property.driver import pieces
 
-law = partial(settings, deadline=None, derandomize=True)
+slow = [HealthCheck.too_slow]
+law = partial(settings, deadline=None, derandomize=True, suppress_health_check=slow)
 LIMITS = WebSocketLimits(max_frame_payload=2000, max_message_size=1500)
 OVERHEAD = 14 + 125
 """What a machine may hold beside an unfinished message: an unfinished control frame."""
@@ -235,4 +236,11 @@ def test_differential_wsproto_reports_the_same(wire: bytes) -> None:
     code = None
     if ours and isinstance(ours[-1], tuple) and ours[-1][0] in {"close", "violation"}:
         code = ours.pop()[1]
-    assert (ours, code) == _judge(wire)
+    theirs = _judge(wire)
+    if code is not None and theirs[1] is None:
+        # We judge a header by its first octets; wsproto waits for the rest of it.
+        theirs = _judge(wire + bytes(14))
+    if code == 1009:
+        assert ours == theirs[0]  # it has no limit
+    else:
+        assert (ours, code) == theirs

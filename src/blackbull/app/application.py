@@ -25,7 +25,6 @@ from blackbull.routing.handler.returns import ReturnConverters
 from blackbull.routing.route import RouteInfo, make_route
 from blackbull.routing.router import Router
 from blackbull.server.protocol_registry import ProtocolRegistry, RawBinding, RawProtocolHandler
-from blackbull.transport.tls import TLSOption
 from blackbull.utils import Scheme
 
 from .errors import ErrorKey, ErrorResponder
@@ -35,6 +34,8 @@ from .pipeline import Pipeline
 
 if TYPE_CHECKING:
     from ssl import SSLContext
+
+    from blackbull.transport.tls import TLSOption
 
 F = TypeVar("F", bound=Callable[..., object])
 ListenerT = TypeVar("ListenerT", bound=EventHandler)

@@ -369,7 +369,7 @@ class Settings:
         "BB_FRAME_RATE_WINDOW",
         kind=Kind.SECONDS,
         minimum=0.001,
-        sentence="The time in which an HTTP/2 client's frames of the following kinds are counted.",
+        sentence="The time in which a client's control frames are counted.",
     )
     frame_rate_limit: int = _setting(
         20,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from blackbull.abc import (
     ConnectionView,
@@ -19,7 +19,9 @@ from blackbull.abc import (
     Writer,
 )
 from blackbull.errors import ConfigurationError
-from blackbull.transport.tls import TLSOption
+
+if TYPE_CHECKING:
+    from blackbull.transport.tls import TLSOption
 
 RawProtocolHandler: TypeAlias = Callable[[Reader, Writer, ProtocolContext], Awaitable[None]]
 

@@ -199,6 +199,11 @@ class HTTP2Connection:
         stream = self._open.get(stream_id)
         return stream is not None and stream.sending < ENDING
 
+    def is_receiving(self, stream_id: int) -> bool:
+        """Return True while more of a request is to come."""
+        stream = self._open.get(stream_id)
+        return stream is not None and stream.receiving
+
     def response_started(self, stream_id: int) -> bool:
         """Return True once a final response was begun on a stream, or the stream is gone."""
         stream = self._open.get(stream_id)
@@ -541,6 +546,18 @@ class HTTP2Connection:
             RFC 9113 §8.4
         """
         return self._responses.push(stream_id, fields) if self.can_push else None
+
+    def stop_request(self, stream_id: int) -> None:
+        """Tell the peer that the rest of a request is not wanted, if it was answered completely.
+
+        Some peers miss the answer when this comes along with it: leave them the time to read.
+
+        Spec:
+            RFC 9113 §8.1
+        """
+        stream = self._open.get(stream_id)
+        if stream is not None and stream.receiving and stream.sending == ENDED:
+            self._streams.reset(stream, NO_ERROR)
 
     def reset_stream(self, stream_id: int, code: int = CANCEL) -> None:
         """End a stream at once; what was queued on it is forgotten (RFC 9113 §6.4)."""

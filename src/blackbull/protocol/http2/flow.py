@@ -14,7 +14,8 @@ Buffer: TypeAlias = bytes | memoryview
 class ReceiveWindow:
     """What the peer may send on a stream, or on all of them.
 
-    Credit is returned for what was consumed, in portions of half a window.
+    Credit is returned for what was consumed, in portions of half a window, or of all that the peer
+    has left: content that nobody takes must not keep back the credit for the rest.
 
     Args:
         size: Bytes that may be on their way or wait for their consumer.
@@ -34,7 +35,7 @@ class ReceiveWindow:
     def consume(self, count: int) -> int:
         """Note that *count* bytes were consumed; return the credit to announce, or 0."""
         consumed = self._consumed + count
-        if 2 * consumed < self.size:
+        if 2 * consumed < self.size and consumed < self.available:
             self._consumed = consumed
             return 0
         self._consumed = 0

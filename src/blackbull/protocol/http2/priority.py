@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import deque
 from typing import Final, final
 
 from .stream import Stream
@@ -105,7 +104,7 @@ class Schedule:
     __slots__ = ("_levels", "count")
 
     def __init__(self) -> None:
-        self._levels: list[deque[Stream]] = [deque() for _ in range(LEVELS)]
+        self._levels: list[list[Stream]] = [[] for _ in range(LEVELS)]
         self.count = 0
 
     def add(self, stream: Stream) -> None:
@@ -143,7 +142,8 @@ class Schedule:
     def turn(self, stream: Stream) -> None:
         """*stream* had its turn and has more to send."""
         if stream.incremental:
-            self._levels[stream.urgency].rotate(-1)
+            level = self._levels[stream.urgency]
+            level.append(level.pop(0))
 
     def change(self, stream: Stream, priority: Priority) -> None:
         """Give *stream* another priority."""

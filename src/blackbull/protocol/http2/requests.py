@@ -7,7 +7,7 @@ from typing import Final, final
 from blackbull.errors import LimitExceeded, RemoteProtocolError
 from blackbull.protocol.hpack import Decoder, Field
 
-from .abuse import EMPTY_DATA, FrameBudget
+from .abuse import EMPTY_DATA, RESETS, FrameBudget
 from .codes import (
     COMPRESSION_ERROR,
     CONTINUATION,
@@ -239,6 +239,7 @@ class Requests:
         try:
             fields = self._decode(block)
             if stream is None:
+                self._budget.spend(RESETS)
                 streams.receive_on_closed(stream_id)
                 return
             if not stream.receiving:
@@ -278,6 +279,8 @@ class Requests:
         if stream is None:
             streams.require_begun(stream_id)
             streams.credit(size)
+            if not size:
+                self._budget.spend(EMPTY_DATA)
             streams.receive_on_closed(stream_id)
             return
         inbound = stream.inbound

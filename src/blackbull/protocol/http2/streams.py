@@ -7,7 +7,7 @@ from typing import Final, final
 from blackbull.errors import RemoteProtocolError
 
 from .abuse import REFUSED, RESETS, FrameBudget
-from .codes import DEFAULT_WINDOW, NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, STREAM_CLOSED
+from .codes import DEFAULT_WINDOW, PROTOCOL_ERROR, REFUSED_STREAM, STREAM_CLOSED
 from .content import Outflow
 from .events import Event, RequestEnded, RequestRefused, StreamFailed
 from .flow import Buffer, ReceiveWindow
@@ -135,10 +135,6 @@ class Streams:
             self.discard(stream)
         if not stream.receiving or inbound is None:
             del self.open[stream.id]
-            return
-        # RFC 9113 §8.1: more content than there is credit for can only be stopped
-        if inbound.expected - inbound.received > inbound.window.available:
-            self.reset(stream, NO_ERROR)
 
     def reset(self, stream: Stream, code: int) -> None:
         """End *stream*, whatever it was about (RFC 9113 §6.4)."""

@@ -57,8 +57,8 @@ class WebSocketConnection:
     """
 
     __slots__ = (
-        "_assembler", "_at", "_buffer", "_deflate", "_fin", "_key", "_left", "_quick", "close_sent",
-        "finished", "form", "messages_only",
+        "_assembler", "_at", "_buffer", "_deflate", "_fin", "_fresh", "_key", "_left", "_quick",
+        "close_sent", "finished", "form", "messages_only",
     )  # fmt: skip
 
     def __init__(self, limits: WebSocketLimits, deflate: PermessageDeflate | None = None) -> None:
@@ -70,6 +70,7 @@ class WebSocketConnection:
         self._left = -1  # bytes to come of the data frame that has begun; -1 between frames
         self._key = b""
         self._fin = False
+        self._fresh = True  # between two messages, and nothing was left over
         self.close_sent = False
         self.finished = False
         self.messages_only = True
@@ -97,6 +98,7 @@ class WebSocketConnection:
     def forget(self) -> None:
         """Read nothing more, and let go of what was received."""
         self.finished = True
+        self._fresh = False
         self._buffer = b""
         self._at = 0
         self._assembler.forget()
@@ -120,10 +122,15 @@ class WebSocketConnection:
         Spec:
             RFC 6455 §5, §6.2, §7, §8.1; RFC 7692 §6.2
         """
-        events: list[Event] = []
         self.messages_only = True
+        if self._fresh and max_events > 0:
+            alone = self._read_alone(data)
+            if alone is not None:
+                return [alone]
+        events: list[Event] = []
         if self.finished:
             return events
+        self._fresh = True  # until something shows that it is not
         at = 0
         if self._buffer:
             if data:
@@ -174,10 +181,33 @@ class WebSocketConnection:
             self._fail(not_text("a text message is no UTF-8"), events)
         except RemoteProtocolError as error:
             self._fail(error, events)
-        if at < have and not self.finished:
-            self._buffer = data
-            self._at = at
+        if self._fresh:
+            if at < have:
+                self._buffer = data
+                self._at = at
+                self._fresh = False
+            elif self._assembler.fragmented:
+                self._fresh = False
         return events
+
+    def _read_alone(self, data: bytes) -> str | bytes | None:
+        """Return the message that *data* is, if it is one short frame and nothing else."""
+        size = len(data) - 6
+        if not 0 <= size <= self._quick or size > MAX_CONTROL or data[1] != MASKED + size:
+            return None
+        first = data[0]
+        if not WHOLE_TEXT <= first <= WHOLE_BINARY:
+            return None
+        stream = (data[2:6] * ((size + 3) >> 2))[:size]
+        payload = (int.from_bytes(data[6:], "little") ^ int.from_bytes(stream, "little")).to_bytes(
+            size, "little"
+        )
+        if first == WHOLE_BINARY:
+            return payload
+        try:
+            return payload.decode()
+        except UnicodeDecodeError:
+            return None
 
     def _read_frame(self, data: bytes, at: int, events: list[Event]) -> int:
         """Read the frame at *at*, or as much of it as is there; return where that ends.

@@ -50,6 +50,9 @@ MAX_BATCH: Final = 65536
 LEAST_TAKEN: Final = 16384
 """Bytes that a client must take in the write timeout to be slow, not stuck."""
 
+STOP_SECONDS: Final = 1.0
+"""How long a client that was answered may go on with its request, so that it sees the answer."""
+
 LIFE: Final = b"alive?\0\0"
 """The PING that asks for a sign of life."""
 
@@ -361,6 +364,7 @@ class HTTP2Consumer(Consumer):
             outcome = self._begin(arrival.conn)
             if isinstance(outcome, Response):
                 self._answer(stream_id, outcome)
+                self._stop_later(stream_id)
                 continue
             self._windows.open(stream_id)
             exchange = HTTP2Exchange(self, arrival.conn, parts=arrival.parts, whole=False)
@@ -376,14 +380,24 @@ class HTTP2Consumer(Consumer):
     def _refuse(self, stream_id: int, error: RemoteProtocolError) -> None:
         self._report(error)
         self.machine.send_refusal(stream_id, error, date=self.service.date_value)
+        self._stop_later(stream_id)
+
+    def _stop_later(self, stream_id: int) -> None:
+        """The request was answered: if it goes on, stop it (RFC 9113 §8.1)."""
+        if self.machine.is_receiving(stream_id):
+            self.service.loop.call_later(STOP_SECONDS, self._stop, stream_id)
+
+    def _stop(self, stream_id: int) -> None:
+        if not self._closed:
+            self.machine.stop_request(stream_id)
+            self.flush_soon()
 
     # Handlers
 
     def _start(self, exchange: HTTP2Exchange, handler: NativeHandler) -> None:
         self._exchanges[exchange.stream_id] = exchange
         if self._running < self._max_running:
-            self._running += 1
-            exchange.run(handler)
+            self._run(exchange, handler)
         else:
             self._waiting.append((exchange, handler))
 
@@ -391,9 +405,13 @@ class HTTP2Consumer(Consumer):
         while self._waiting and self._running < self._max_running:
             exchange, handler = self._waiting.popleft()
             if not exchange.lost:
-                self._running += 1
-                exchange.run(handler)
+                self._run(exchange, handler)
         self._starting = False
+
+    def _run(self, exchange: HTTP2Exchange, handler: NativeHandler) -> None:
+        self._running += 1
+        self._windows.start(exchange.stream_id)
+        exchange.run(handler)
 
     def _end_exchanges(self) -> None:
         """No stream is left."""
@@ -473,12 +491,16 @@ class HTTP2Consumer(Consumer):
         self._exchanges.pop(stream_id, None)
         self._report(error, path=exchange.conn.path)
         self.machine.send_refusal(stream_id, error, date=self.service.date_value)
+        self._stop_later(stream_id)
         self.flush_soon()
 
     def response_completed(self, exchange: HTTP2Exchange) -> None:
         """The response was handed over to its end."""
-        self._windows.close(exchange.stream_id)
-        self._exchanges.pop(exchange.stream_id, None)
+        stream_id = exchange.stream_id
+        self._exchanges.pop(stream_id, None)
+        if not exchange.whole:
+            self._windows.close(stream_id)
+            self._stop_later(stream_id)
         self.flush_soon()
 
     def forget_tunnel(self, tunnel: HTTP2Tunnel) -> None:

@@ -35,8 +35,8 @@ class Windows:
     """
 
     __slots__ = (
-        "_again", "_connection", "_machine", "_max", "_max_connection", "_measuring", "_taken",
-        "_uploads", "initial", "size",
+        "_again", "_connection", "_machine", "_max", "_max_connection", "_measuring", "_started",
+        "_taken", "_uploads", "initial", "size",
     )  # fmt: skip
 
     def __init__(self, machine: HTTP2Connection, settings: Settings) -> None:
@@ -44,22 +44,32 @@ class Windows:
         self.initial = self.size = settings.h2_initial_window_size
         self._max = max(settings.h2_max_window_size, self.size)
         self._connection = settings.h2_connection_window_size
-        self._max_connection = max(settings.h2_max_window_size, self._connection)
+        every_request = self.size * settings.h2_max_concurrent_streams
+        self._max_connection = max(settings.h2_max_window_size, self._connection, every_request)
         self._uploads: set[int] = set()
+        self._started: set[int] = set()
         self._measuring = False  # the PING was sent and not answered yet
         self._taken = 0
         self._again = 0.0
 
     def open(self, stream_id: int) -> None:
-        """More content of a request is to come."""
+        """More content of a request is to come; its handler may have to wait."""
         self._uploads.add(stream_id)
+        self._fit_connection()
+
+    def start(self, stream_id: int) -> None:
+        """The request's handler runs: its window may be larger than the initial one."""
+        if stream_id not in self._uploads:
+            return
+        self._started.add(stream_id)
         if self.size != self.initial:
             self._machine.resize_window(stream_id, self.size)
-        self._fit_connection()
+            self._fit_connection()
 
     def close(self, stream_id: int) -> None:
         """No more of it will come."""
         self._uploads.discard(stream_id)
+        self._started.discard(stream_id)
 
     def take(self, stream_id: int, count: int, *, now: float) -> None:
         """A handler took *count* bytes of content."""
@@ -81,13 +91,15 @@ class Windows:
         self.size = min(2 * max(self._taken, self.size), self._max)
         if self.size == self._max:
             self._again = inf
-        for stream_id in self._uploads:
+        for stream_id in self._started:
             self._machine.resize_window(stream_id, self.size)
         self._fit_connection()
 
     def _fit_connection(self) -> None:
-        # A request whose content nobody takes must not hold the others up.
-        wanted = min(self.size * len(self._uploads), self._max_connection)
+        # Requests that wait for their handler must not hold up those that have one.
+        waiting = len(self._uploads) - len(self._started)
+        wanted = self.size * len(self._started) + self.initial * waiting
+        wanted = min(wanted, self._max_connection)
         if wanted > self._connection:
             self._connection = wanted
             self._machine.resize_window(0, wanted)

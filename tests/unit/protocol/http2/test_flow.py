@@ -205,15 +205,29 @@ def test_stalled_names_streams_that_wait_for_credit_since_last_time() -> None:
 def test_credit_is_returned_when_content_was_consumed() -> None:
     peer = Peer()
     peer.request(1, POST, ended=False)
-    for _ in range(4):
+    for _ in range(3):
         peer.send(peer.data(1, bytes(16000)))
     assert peer.read() == []
-    peer.machine.acknowledge(1, 32000)
-    assert peer.read() == []
     peer.machine.acknowledge(1, 16000)
+    assert peer.read() == []
+    peer.machine.acknowledge(1, 32000)
     assert [(f.kind, f.stream_id, f.value) for f in peer.read()] == [
         (FrameType.WINDOW_UPDATE, 0, 48000),
         (FrameType.WINDOW_UPDATE, 1, 48000),
+    ]
+
+
+@spec("RFC 9113 §5.2.2")
+def test_credit_is_returned_early_to_a_peer_that_has_little_left() -> None:
+    peer = Peer()
+    peer.request(1, POST, ended=False)
+    peer.request(3, POST, ended=False)
+    peer.send(peer.data(1, bytes(16000)))
+    for _ in range(3):  # nobody takes these
+        peer.send(peer.data(3, bytes(16000)))
+    peer.machine.acknowledge(1, 16000)
+    assert [(f.kind, f.stream_id, f.value) for f in peer.read()] == [
+        (FrameType.WINDOW_UPDATE, 0, 16000)
     ]
 
 
@@ -369,12 +383,20 @@ def test_answered_request_is_still_held_to_its_content_length() -> None:
 
 
 @spec("RFC 9113 §8.1")
-def test_answered_request_with_more_to_come_than_credit_is_stopped() -> None:
+def test_answered_request_with_more_to_come_can_be_stopped() -> None:
     peer = Peer()
     peer.request(1, [*POST, (b"content-length", b"1000000")], ended=False)
+    peer.machine.stop_request(1)
+    assert peer.read() == []
     peer.machine.send_response(1, 404, b"text/plain", (), b"no", DATE)
-    reset = peer.read()[-1]
+    assert peer.read()[-1].ended
+    assert peer.machine.is_receiving(1)
+    peer.machine.stop_request(1)
+    (reset,) = peer.read()
     assert (reset.kind, reset.code) == (FrameType.RST_STREAM, ErrorCode.NO_ERROR)
+    assert not peer.machine.is_receiving(1)
+    peer.machine.stop_request(1)
+    assert peer.read() == []
 
 
 @spec("RFC 9113 §8.1")

@@ -283,6 +283,7 @@ class Path:
         self.client.receive(self.machine.data_to_send())
         self.machine.receive(self.client.wire(), self.now)
         self.windows.open(stream)
+        self.windows.start(stream)
         self.client.receive(self.machine.data_to_send())
         return stream
 
@@ -348,7 +349,7 @@ def test_later_request_has_the_window_that_was_found() -> None:
 
 def test_connection_window_has_room_for_every_upload_within_its_bound() -> None:
     """An upload that nobody takes does not hold the others up."""
-    path = Path(h2_max_window_size=4 * WINDOW)
+    path = Path(h2_max_window_size=4 * WINDOW, h2_max_concurrent_streams=4)
     streams = [path.open() for _ in range(6)]
     assert path.client.h2.outbound_flow_control_window == 4 * WINDOW
     for stream in streams:
@@ -372,3 +373,29 @@ async def test_upload_to_a_handler_that_does_not_read_leaves_others_alone() -> N
     talk.end()
     slow.gate.release()
     await asyncio.sleep(0)
+
+
+async def test_uploads_that_wait_for_a_handler_do_not_hold_up_those_that_have_one() -> None:
+    """More uploads at a time than handlers may run, together far beyond the connection's window."""
+    taken: list[int] = []
+
+    async def upload(conn: Connection, receive: Receive, send: Send) -> None:
+        taken.append(len(await conn.body()))
+        await send(Response(b"ok"))
+
+    talk = await Talk(App({"/": upload}), h2_active_streams=2, h2_max_concurrent_streams=10).begin()
+    streams = [talk.client.request("/", method="POST", end=False) for _ in range(10)]
+    await talk.turn()
+    left = dict.fromkeys(streams, 5 * WINDOW)
+    for _ in range(2000):
+        for stream, count in left.items():
+            room = min(talk.client.h2.local_flow_control_window(stream), count, 16384)
+            if room:
+                left[stream] -= room
+                talk.client.data(stream, bytes(room), end=left[stream] == 0)
+        await talk.turn()
+        if not any(left.values()):
+            break
+    await talk.until(lambda: all(talk.client.replies[stream].over for stream in streams))
+    assert taken == [5 * WINDOW] * 10
+    talk.end()

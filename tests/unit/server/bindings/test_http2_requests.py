@@ -24,6 +24,7 @@ from blackbull.native import (
     Send,
 )
 from blackbull.response import Response
+from blackbull.server.bindings import http2
 from blackbull.server.bindings.http2 import HTTP2Binding
 from tests.http2_peer import Client
 from tests.spec import spec
@@ -503,6 +504,27 @@ async def test_response_before_the_content_lets_the_client_stop() -> None:
     talk.client.data(stream, b"", end=True)
     talk.exchange()
     assert talk.client.h2.outbound_flow_control_window > 30000
+    assert not talk.driver.machine.active
+    talk.end()
+
+
+@spec("RFC 9113 §8.1", "a response before the end of its request")
+@pytest.mark.parametrize("waits", [True, False])
+async def test_client_that_goes_on_after_its_answer_is_stopped_but_sees_the_answer(
+    waits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def handler(conn: Connection, receive: Receive, send: Send) -> None:
+        await send(Response("no", 403))
+
+    monkeypatch.setattr(http2, "STOP_SECONDS", 0.01)
+    talk = await Talk(App({"/": handler if waits else Response("no", 403)})).begin()
+    stream = talk.client.request("/", method="POST", end=False)
+    reply = talk.client.replies[stream]
+    await talk.until(lambda: reply.ended)
+    assert (reply.status, reply.reset) == (403, None)
+    await asyncio.sleep(0.02)
+    talk.hear()
+    assert reply.reset == ErrorCodes.NO_ERROR
     assert not talk.driver.machine.active
     talk.end()
 

@@ -18,7 +18,7 @@ MAX_CONTROL: Final = 125
 
 MAX_HEADER: Final = 14
 
-STRIDED: Final = 1500
+STRIDED: Final = 800
 """Bytes of payload from which on translating every fourth byte beats one long number."""
 
 _EVERY: Final = int.from_bytes(b"\1" * 256, "big")
@@ -41,9 +41,12 @@ def apply_mask(payload: bytes, key: bytes) -> bytes:
     """
     size = len(payload)
     if size >= STRIDED:
-        result = bytearray(size)
-        for i in range(4):
-            result[i::4] = payload[i::4].translate(_TABLES[key[i]])
+        result = bytearray(payload)
+        first, second, third, fourth = key
+        result[::4] = result[::4].translate(_TABLES[first])
+        result[1::4] = result[1::4].translate(_TABLES[second])
+        result[2::4] = result[2::4].translate(_TABLES[third])
+        result[3::4] = result[3::4].translate(_TABLES[fourth])
         return bytes(result)
     stream = (key * ((size + 3) >> 2))[:size]
     return (int.from_bytes(payload, "little") ^ int.from_bytes(stream, "little")).to_bytes(

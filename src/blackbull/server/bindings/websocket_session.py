@@ -518,8 +518,8 @@ class WebSocketSession(Consumer):
         return bool(self._inbox) or self._end is not None
 
     def _pause(self) -> None:
-        self._paused = True
-        if self._stream is not None:
+        if self._stream is not None and self._state == _OPEN:
+            self._paused = True
             self._stream.pause_reading()
 
     # Liveness

@@ -13,10 +13,9 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import Final, TypeAlias, cast
+from typing import Final, TypeAlias
 
-from blackbull.asgi.host import HostedApp
-from blackbull.asgi.types import ASGIApplication
+from blackbull.asgi.host import as_native_app
 from blackbull.cli.flags import Flags, parse_flags
 from blackbull.cli.target import describe
 from blackbull.config import KeyPairs, Settings, load_settings
@@ -141,17 +140,6 @@ def check(settings: Settings) -> None:
     ):
         if path and not Path(path).is_file():
             raise ConfigurationError(f"there is no {what} file {path!r}")
-
-
-def as_native_app(app: object) -> NativeApp:
-    """Return *app*, hosted if it is an ASGI application.
-
-    Raises:
-        ConfigurationError: it is neither.
-    """
-    if callable(getattr(app, "begin", None)):
-        return cast(NativeApp, app)
-    return HostedApp(cast(ASGIApplication, app))
 
 
 def loop_factory(settings: Settings) -> Callable[[], asyncio.AbstractEventLoop] | None:

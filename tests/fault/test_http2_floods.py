@@ -456,4 +456,4 @@ async def test_long_connection_keeps_nothing_of_its_streams() -> None:
             tracemalloc.stop()
         assert left < 60_000
         assert not view._consumer.machine.active
-        assert view._consumer._exchanges == {}
+        assert view._consumer.handlers.open == {}

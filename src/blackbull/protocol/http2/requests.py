@@ -15,7 +15,6 @@ from .codes import (
     END_STREAM,
     ENHANCE_YOUR_CALM,
     FLOW_CONTROL_ERROR,
-    NO_ERROR,
     PADDED,
     SETTINGS,
     WITH_PRIORITY,
@@ -28,7 +27,7 @@ from .head import HeadParser, HTTP2RequestHead
 from .header_block import HeaderBlock, check_trailers, malformed
 from .priority import DEFAULT_PRIORITY
 from .settings import PeerSettings
-from .stream import ENDED, Inbound, Stream
+from .stream import Inbound, Stream
 from .streams import SKIPPED, Streams, stream_closed, wrong_length
 
 ANY: Final = -1
@@ -312,10 +311,6 @@ class Requests:
             streams.refuse(stream, _too_large(limit, inbound.received))
         if inbound.discarding:
             streams.credit(size)
-            if not ended and inbound.window.available <= 0 and stream.sending == ENDED:
-                # RFC 9113 §8.1: whoever was answered already may stop sending
-                streams.reset(stream, NO_ERROR)
-                return
         else:
             if count:
                 inbound.unacknowledged += count

@@ -12,6 +12,10 @@ from typing import Final
 
 from blackbull.abc import Deadline
 from blackbull.config import Settings
+from blackbull.protocol.http2 import HTTP2Connection
+
+LEAST_TAKEN: Final = 16384
+"""Bytes that a client must take in the write timeout to be slow, not stuck."""
 
 LOOKS: Final = 4
 """How often a stream is looked at within the time that it is given."""
@@ -121,3 +125,31 @@ class Watch:
         if at < self._armed:
             self._armed = at
             self._deadline.set(at - now)
+
+
+class Stalls:
+    """Finds the streams on which the peer has hardly moved for the write timeout.
+
+    Args:
+        machine: Knows how much moved.
+        looks: How many looks make that time.
+    """
+
+    __slots__ = ("_counts", "_least", "_looks", "_machine")
+
+    def __init__(self, machine: HTTP2Connection, *, looks: int) -> None:
+        self._machine = machine
+        self._looks = looks
+        self._least = LEAST_TAKEN // looks
+        self._counts: dict[int, int] = {}
+
+    def look(self) -> list[int]:
+        """Look at all streams; return those that the peer has had its time for."""
+        before = self._counts
+        found = self._machine.stalled(self._least)
+        self._counts = counts = {stream_id: before.get(stream_id, 0) + 1 for stream_id in found}
+        return [stream_id for stream_id, count in counts.items() if count >= self._looks]
+
+    def clear(self) -> None:
+        """It was not the streams that held everything up."""
+        self._counts = {}

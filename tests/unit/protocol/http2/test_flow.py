@@ -400,15 +400,17 @@ def test_answered_request_with_more_to_come_can_be_stopped() -> None:
 
 
 @spec("RFC 9113 §8.1")
-def test_answered_request_of_unknown_length_is_stopped_when_its_window_is_used_up() -> None:
+def test_answered_request_gets_no_more_credit_but_holds_up_no_other() -> None:
     peer = Peer()
     peer.request(1, POST, ended=False)
     peer.machine.send_response(1, 404, b"text/plain", (), b"no", DATE)
     peer.read()
     for size in (16000, 16000, 16000, 16000, 1535):
         assert peer.send(peer.data(1, bytes(size))) == []
-    frames = [f for f in peer.read() if f.stream_id]
-    assert [(f.kind, f.code) for f in frames] == [(FrameType.RST_STREAM, ErrorCode.NO_ERROR)]
+    assert {(f.kind, f.stream_id) for f in peer.read()} == {(FrameType.WINDOW_UPDATE, 0)}
+    peer.machine.stop_request(1)
+    (reset,) = peer.read()
+    assert (reset.kind, reset.code) == (FrameType.RST_STREAM, ErrorCode.NO_ERROR)
 
 
 def test_answered_request_that_comes_to_a_halt_is_found_stalled() -> None:

@@ -125,7 +125,7 @@ async def test_goaway_with_an_error_is_logged(caplog: pytest.LogCaptureFixture) 
     caplog.set_level(logging.INFO, "blackbull.server")
     talk = await Talk(App()).begin()
     talk.view.feed(frame(7, 0, 0, bytes(7) + b"\x01"))
-    assert "leaves with error 1" in caplog.text
+    assert "it leaves with error 1" in caplog.text
     assert talk.view.closed
     talk.service.close()
 
@@ -307,7 +307,7 @@ async def test_rapid_reset_ends_in_enhance_your_calm(
             break
         await asyncio.sleep(0)
     assert talk.view.closed
-    assert talk.driver._running <= 20
+    assert talk.driver.handlers.running <= 20
     assert (11).to_bytes(4, "big") + b"max_resets" in talk.view.sent
     assert caps(caplog) == ["max_resets"]
     gate.set()

@@ -121,7 +121,7 @@ async def test_response_larger_than_the_window_is_sent_as_credit_comes() -> None
         reply = await talk.ask()
         assert len(reply.body) == 500_000
     assert not talk.driver.machine.active
-    assert talk.driver._exchanges == {}
+    assert talk.driver.handlers.open == {}
     talk.end()
 
 
@@ -234,7 +234,7 @@ async def test_upload_that_is_reset_gives_its_credit_back() -> None:
         talk.client.h2.reset_stream(stream)
         await talk.turn()
     assert talk.client.h2.outbound_flow_control_window > WINDOW // 2
-    assert talk.driver._exchanges == {}
+    assert talk.driver.handlers.open == {}
     talk.end()
     for _ in range(5):
         slow.gate.release()

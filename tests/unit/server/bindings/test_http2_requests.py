@@ -24,7 +24,7 @@ from blackbull.native import (
     Send,
 )
 from blackbull.response import Response
-from blackbull.server.bindings import http2
+from blackbull.server.bindings import http2_consumer
 from blackbull.server.bindings.http2 import HTTP2Binding
 from tests.http2_peer import Client
 from tests.spec import spec
@@ -60,6 +60,18 @@ async def test_detect_answers_as_early_as_possible(
     talk = Talk(App())
     assert HTTP2Binding(talk.service).detect(prefix, alpn) is answer
     talk.service.close()
+
+
+@spec("RFC 9113 §3.4", "the server's preface does not wait for the client's")
+async def test_preface_is_said_before_the_client_has_said_anything() -> None:
+    talk = Talk(App())
+    await HTTP2Binding(talk.service).serve(talk.view)
+    assert talk.view.writes == 1
+    talk.hear()
+    assert talk.client.settings[SettingCodes.MAX_CONCURRENT_STREAMS] == 100
+    talk.say()
+    assert (await talk.ask()).status == 200
+    talk.end()
 
 
 @pytest.mark.parametrize(
@@ -469,7 +481,7 @@ async def test_reset_tells_the_handler(cancels: bool) -> None:
         [asyncio.CancelledError] if cancels else [RequestDisconnected(), ClientDisconnected]
     )
     assert seen == expected
-    assert talk.driver._running == 0
+    assert talk.driver.handlers.running == 0
     assert (await talk.ask("/b")).status == 200
     talk.end()
 
@@ -516,7 +528,7 @@ async def test_client_that_goes_on_after_its_answer_is_stopped_but_sees_the_answ
     async def handler(conn: Connection, receive: Receive, send: Send) -> None:
         await send(Response("no", 403))
 
-    monkeypatch.setattr(http2, "STOP_SECONDS", 0.01)
+    monkeypatch.setattr(http2_consumer, "STOP_SECONDS", 0.01)
     talk = await Talk(App({"/": handler if waits else Response("no", 403)})).begin()
     stream = talk.client.request("/", method="POST", end=False)
     reply = talk.client.replies[stream]
@@ -538,11 +550,11 @@ async def test_handlers_beyond_the_limit_wait_for_their_turn() -> None:
     talk = await Talk(app, h2_active_streams=20).begin()
     streams = [talk.client.request() for _ in range(50)]
     await talk.turn()
-    assert talk.driver._running == 20
+    assert talk.driver.handlers.running == 20
     assert (await talk.ask("/plain")).status == 200  # what cannot wait does not wait
     gate.set()
     await talk.until(lambda: all(talk.client.replies[s].over for s in streams))
-    assert talk.driver._running == 0
+    assert talk.driver.handlers.running == 0
     talk.end()
 
 
@@ -564,6 +576,21 @@ async def test_request_that_is_reset_while_it_waits_is_never_begun() -> None:
     await talk.until(lambda: talk.client.replies[third].over)
     assert ran == ["0", "2"]
     assert talk.client.replies[first].over
+    talk.end()
+
+
+async def test_requests_that_are_reset_while_they_wait_leave_nothing_behind() -> None:
+    """Defect 17."""
+    gate = asyncio.Event()
+    talk = await Talk(App({"/": waiting(gate)}), h2_active_streams=1).begin()
+    first = talk.client.request()
+    for _ in range(80):
+        talk.client.h2.reset_stream(talk.client.request())
+        talk.exchange()
+    assert len(talk.driver.handlers._waiting) == 0
+    assert list(talk.driver.handlers.open) == [first]
+    gate.set()
+    await talk.until(lambda: talk.client.replies[first].over)
     talk.end()
 
 

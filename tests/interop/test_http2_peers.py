@@ -225,6 +225,17 @@ async def test_curl_stream_trailers_and_hints_are_read(site: Site) -> None:
     assert out.startswith(b"HTTP/2 103 \r\nlink: </style.css>; rel=preload\r\n\r\nHTTP/2 200 \r\n")
 
 
+@pytest.mark.parametrize("site", ["tls"], indirect=True)  # with prior knowledge curl cannot
+async def test_curl_gets_many_at_once_on_one_connection(site: Site) -> None:
+    urls = [f"{site.base}/{name}" for name in ("a", "large", "stream", "none", "b") * 5]
+    outputs = [option for url in urls for option in ("-o", "/dev/null", url)]
+    command = ("curl", "-sS", "-v", "--parallel", "--parallel-max", "20", *site.curl_options)
+    status, _, errors = await run(*command, *outputs)
+    assert status == 0, errors
+    assert errors.count(b"< HTTP/2 200") == 20
+    assert errors.count(b"< HTTP/2 204") == 5
+
+
 async def test_curl_field_too_long_is_431(site: Site) -> None:
     out = await curl(site, "/", "-D", "-", "-H", "x-long: " + "y" * 9000)
     assert out.startswith(b"HTTP/2 431 \r\n")

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
+
+from .errors import LimitExceeded
 
 Address = tuple[str, int | None]
 """Host and port; ``(path, None)`` for a Unix socket."""
@@ -150,6 +152,10 @@ class Consumer(ABC):
 class Aggregator(Protocol):
     """What a raw protocol handler sees of the event system."""
 
+    @property
+    def has_listeners(self) -> Callable[[str], bool]:
+        """Returns True when somebody listens to the event of that name."""
+
     async def on_message_received(
         self, protocol: str, message_type: str, payload_size: int
     ) -> None:
@@ -157,6 +163,12 @@ class Aggregator(Protocol):
 
     async def on_message_sent(self, protocol: str, message_type: str, payload_size: int) -> None:
         """Emit ``message_sent``; *payload_size* in bytes."""
+
+    def message_received_soon(self, protocol: str, message_type: str, payload_size: int) -> None:
+        """As :meth:`on_message_received`, from a callback."""
+
+    def message_sent_soon(self, protocol: str, message_type: str, payload_size: int) -> None:
+        """As :meth:`on_message_sent`, from a callback."""
 
 
 class ConnectionView(ABC):
@@ -260,6 +272,10 @@ class ConnectionView(ABC):
     def abort(self) -> None:
         """Drop what is queued and reset the connection."""
 
+    @abstractmethod
+    def record_limit(self, limit: LimitExceeded) -> None:
+        """Log that the peer went past *limit*: one record on ``blackbull.caps``."""
+
 
 class Refusal(enum.Enum):
     """Why a connection is turned away before its protocol served it."""
@@ -297,6 +313,14 @@ class ProtocolBinding(ABC):
     """ALPN identifiers that name this protocol."""
     fed: ClassVar[bool] = False
     """True: :meth:`serve` attaches a consumer and returns without ever waiting (needs no task)."""
+    port: int | None = None
+    """A port of its own, where no detection takes place; 0 takes any free one."""
+    tls: object = False
+    """TLS on that port: True with the server's certificates, ``TLSFiles``, an ``SSLContext``."""
+    stateful: bool = False
+    """It must have one owner: with several workers only the first serves it."""
+    shared: bool = True
+    """Offer it the connections of a port that several protocols share."""
 
     def detect(self, prefix: bytes, alpn: str | None) -> bool | None:
         """Judge the opening bytes, as :meth:`ProtocolDetector.detect`; default: not mine."""
@@ -322,6 +346,7 @@ class ProtocolContext:
         connection_id: 32 hexadecimal digits, for log correlation.
         protocol: The registered name.
         aggregator: The event system; None where nobody can listen.
+        record_limit: Logs that the peer went past a limit, on ``blackbull.caps``.
     """
 
     peername: Address | None
@@ -330,3 +355,4 @@ class ProtocolContext:
     connection_id: str
     protocol: str
     aggregator: Aggregator | None
+    record_limit: Callable[[LimitExceeded], None] | None = None

@@ -214,6 +214,14 @@ class EventAggregator:
         """As :meth:`on_connection_closed`, from a callback; after what was accepted before."""
         self._emit_soon(CONNECTION_CLOSED, lambda: _closed(peername, protocol, duration_ms))
 
+    def message_received_soon(self, protocol: str, message_type: str, payload_size: int) -> None:
+        """As :meth:`on_message_received`, from a callback."""
+        self._emit_soon(MESSAGE_RECEIVED, lambda: _message(protocol, message_type, payload_size))
+
+    def message_sent_soon(self, protocol: str, message_type: str, payload_size: int) -> None:
+        """As :meth:`on_message_sent`, from a callback."""
+        self._emit_soon(MESSAGE_SENT, lambda: _message(protocol, message_type, payload_size))
+
     def error_soon(self, conn: object, exception: BaseException) -> None:
         """As :meth:`on_error`, from a callback."""
         self._emit_soon(ERROR, lambda: _error(conn, exception))

@@ -37,6 +37,7 @@ def protocol_context(conn: ConnectionView) -> ProtocolContext:
         connection_id=conn.connection_id,
         protocol=conn.protocol,
         aggregator=conn.aggregator,
+        record_limit=conn.record_limit,
     )
 
 
@@ -71,6 +72,7 @@ class RawBinding(ProtocolBinding):
         self.port = port
         self.tls = tls
         self.stateful = stateful
+        self.shared = detector is not None
 
     def detect(self, prefix: bytes, alpn: str | None) -> bool | None:
         """Ask the detector; without one the protocol is reached on its own port only."""
@@ -112,8 +114,6 @@ class ProtocolRegistry:
                 f"protocol {name!r} needs an 'async def (reader, writer, ctx)' function "
                 "without 'yield'; write one and register it"
             )
-        if port is not None:
-            self._check_port(name, port)
         binding = RawBinding(
             name, handler, detector=detector, port=port, tls=tls, stateful=stateful
         )
@@ -124,7 +124,7 @@ class ProtocolRegistry:
         """Add any binding.
 
         Raises:
-            ConfigurationError: it has no name, or the name is taken.
+            ConfigurationError: it has no name, or its name or its port is taken or impossible.
         """
         name = binding.name
         if not name:
@@ -135,6 +135,8 @@ class ProtocolRegistry:
             raise ConfigurationError(
                 f"a protocol named {name!r} is already registered; choose another name"
             )
+        if binding.port is not None:
+            self._check_port(name, binding.port)
         self._bindings[name] = binding
 
     def get(self, name: str) -> ProtocolBinding | None:
@@ -152,21 +154,18 @@ class ProtocolRegistry:
         return tuple(b for b in self._bindings.values() if isinstance(b, RawBinding))
 
     @property
-    def port_bindings(self) -> tuple[RawBinding, ...]:
-        """The raw protocols that have a port of their own."""
-        return tuple(b for b in self.raw_bindings if b.port is not None)
+    def port_bindings(self) -> tuple[ProtocolBinding, ...]:
+        """Those that have a port of their own."""
+        return tuple(b for b in self._bindings.values() if b.port is not None)
 
     @property
     def shared_bindings(self) -> tuple[ProtocolBinding, ...]:
         """Those that can be told from others on a shared port, in order of registration."""
-        return tuple(
-            b for b in self._bindings.values()
-            if not isinstance(b, RawBinding) or b.detector is not None
-        )  # fmt: skip
+        return tuple(b for b in self._bindings.values() if b.shared)
 
     @property
     def ports(self) -> tuple[int, ...]:
-        """The ports that raw protocols asked for."""
+        """The ports that they asked for."""
         return tuple(b.port for b in self.port_bindings if b.port is not None)
 
     def by_alpn(self, token: str) -> ProtocolBinding | None:

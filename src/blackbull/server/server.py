@@ -10,10 +10,11 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, cast
 
 from blackbull.abc import ConnectionView, ProtocolBinding, Refusal
 from blackbull.config import Settings
+from blackbull.errors import LimitExceeded
 from blackbull.event_aggregator import CONNECTION_ACCEPTED, CONNECTION_CLOSED, EventAggregator
 from blackbull.log import LimitLog
 from blackbull.native import NativeApp
@@ -117,10 +118,18 @@ class Door:
     def closed(self, view: SocketProtocol, error: Exception | None) -> None:
         """Forget *view*."""
         self._forget(view)
+        if view.limited:
+            self._limits.close(view.connection_id)
         if self.aggregator is not None and self.aggregator.has_listeners(CONNECTION_CLOSED):
             self.aggregator.connection_closed_soon(
                 view.peername, view.protocol, (self.loop.time() - view.opened_at) * 1000.0
             )
+
+    def record_limit(self, view: SocketProtocol, limit: LimitExceeded) -> None:
+        """Log that the peer of *view* went past *limit*."""
+        self._limits.record(
+            limit, peer=view.peername, protocol=view.protocol, key=view.connection_id
+        )
 
     def _chosen(self, view: ConnectionView) -> None:
         if self.aggregator is not None and self.aggregator.has_listeners(CONNECTION_ACCEPTED):
@@ -216,7 +225,7 @@ class Server:
         for raw in self.registry.port_bindings:
             door = Door(raw.name, raw, candidates=(), server=self, wheel=self._wheel)
             where = Tcp(raw.port or 0, host=settings.host)
-            await self._listen(door, where, raw.tls)
+            await self._listen(door, where, cast("TLSOption", raw.tls))
 
     def _http_address(self) -> Tcp | Unix | InheritedFd:
         settings = self.settings

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from math import inf
 
 from blackbull.abc import Address, Aggregator, ConnectionView, Consumer, Deadline
-from blackbull.errors import ConnectionLost
+from blackbull.errors import ConnectionLost, LimitExceeded
 
 from .reader import StreamReader
 from .writer import StreamWriter
@@ -69,12 +69,13 @@ class MemoryConnection(ConnectionView):
         aborted: True after :meth:`abort`.
         lost: True once the consumer was told that the connection is gone.
         reading: False while reading is paused.
+        limits: What the peer went past.
     """
 
     __slots__ = (
         "_aggregator", "_alpn", "_connection_id", "_consumer", "_deadline", "_ended", "_error",
         "_held", "_peer", "_peername", "_pending", "_reader", "_sockname", "_write_timeout",
-        "_writer", "aborted", "closed", "lost", "reading", "sent", "writes",
+        "_writer", "aborted", "closed", "limits", "lost", "reading", "sent", "writes",
     )  # fmt: skip
 
     def __init__(
@@ -89,6 +90,7 @@ class MemoryConnection(ConnectionView):
         self.protocol = ""
         self.sent = bytearray()
         self.writes = 0
+        self.limits: list[LimitExceeded] = []
         self.closed = False
         self.aborted = False
         self.lost = False
@@ -275,6 +277,10 @@ class MemoryConnection(ConnectionView):
             _soon(lambda: self._lose(None))
             if peer is not None:
                 _soon(peer.reset)
+
+    def record_limit(self, limit: LimitExceeded) -> None:
+        """Keep *limit* in :attr:`limits`."""
+        self.limits.append(limit)
 
     def join(self, peer: MemoryConnection) -> None:
         """Make what this end sends arrive at *peer*."""

@@ -10,6 +10,7 @@ import uuid
 from typing import Final, Protocol, cast
 
 from blackbull.abc import Address, Aggregator, ConnectionView, Consumer
+from blackbull.errors import LimitExceeded
 
 from .deadline import Wheel, WheelDeadline
 from .linger import Linger
@@ -40,6 +41,9 @@ class Acceptor(Protocol):
     def closed(self, view: SocketProtocol, error: Exception | None) -> None:
         """The connection is gone."""
 
+    def record_limit(self, view: SocketProtocol, limit: LimitExceeded) -> None:
+        """The peer of *view* went past *limit*."""
+
 
 class SocketProtocol(asyncio.Protocol, ConnectionView):
     """One transport connection and the consumer that its bytes go to."""
@@ -47,7 +51,7 @@ class SocketProtocol(asyncio.Protocol, ConnectionView):
     __slots__ = (
         "_acceptor", "_connection_id", "_consumer", "_deadline", "_ended", "_error",
         "_peername", "_pending", "_reader", "_reading", "_sockname",
-        "_transport", "_writer", "lost", "opened_at", "ssl_object",
+        "_transport", "_writer", "limited", "lost", "opened_at", "ssl_object",
     )  # fmt: skip
 
     def __init__(self, acceptor: Acceptor) -> None:
@@ -63,6 +67,7 @@ class SocketProtocol(asyncio.Protocol, ConnectionView):
         self._reader: StreamReader | None = None
         self._writer: StreamWriter | None = None
         self._reading = True
+        self.limited = False
         self.lost = False
         self.protocol = ""
         self.opened_at = 0.0
@@ -222,6 +227,10 @@ class SocketProtocol(asyncio.Protocol, ConnectionView):
 
     def abort(self) -> None:
         self._transport.abort()
+
+    def record_limit(self, limit: LimitExceeded) -> None:
+        self.limited = True
+        self._acceptor.record_limit(self, limit)
 
     def linger(self) -> None:
         """Close so that the peer can read our last words: half-close, then discard, bounded."""

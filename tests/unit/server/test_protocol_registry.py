@@ -128,6 +128,7 @@ async def test_raw_binding_serve_gives_the_handler_its_context() -> None:
         connection_id=conn.connection_id,
         protocol="keep",
         aggregator=None,
+        record_limit=conn.record_limit,
     )
     assert uuid.UUID(hex=ctx.connection_id).version == 4
     assert conn.sent == b"hello"
@@ -156,3 +157,23 @@ def test_server_package_has_the_old_name_too() -> None:
     assert ASGIServer is Server
     with pytest.raises(ImportError):
         from blackbull.server import Nothing  # noqa: F401
+
+
+def test_any_binding_with_a_port_is_found_by_it_and_kept_from_shared_ports() -> None:
+    registry = ProtocolRegistry()
+    telex = Telex()
+    telex.port = 4000
+    telex.shared = False
+    registry.add(telex)
+    assert registry.port_bindings == (telex,)
+    assert registry.ports == (4000,)
+    assert registry.shared_bindings == ()
+
+
+def test_any_binding_with_a_taken_port_is_refused() -> None:
+    registry = ProtocolRegistry()
+    registry.register("quiet", quiet, port=4000)
+    telex = Telex()
+    telex.port = 4000
+    with pytest.raises(ConfigurationError, match="'quiet' has it"):
+        registry.add(telex)

@@ -1,15 +1,18 @@
-"""Print the table of settings; with ``--write``, put it into docs/limits.md."""
+"""Print the tables of settings; with ``--write``, put them into the pages that have their marks."""
 
 from __future__ import annotations
 
 import enum
+import re
 import sys
 from pathlib import Path
 
-from blackbull.config import SettingInfo, describe_settings
+from blackbull.config import SettingInfo, Settings, SettingsClass, describe
+from blackbull.mqtt.settings import MQTTSettings
 
-PAGE = Path(__file__).parents[1] / "docs" / "limits.md"
-BEGIN, END = "<!-- settings:begin -->", "<!-- settings:end -->"
+PAGES = sorted((Path(__file__).parents[1] / "docs").glob("*.md"))
+CLASSES: dict[str, type[SettingsClass]] = {"server": Settings, "mqtt": MQTTSettings}
+MARKED = re.compile(r"(<!-- settings:(\w+):begin -->).*?(<!-- settings:\2:end -->)", re.DOTALL)
 
 
 def show_default(info: SettingInfo) -> str:
@@ -23,20 +26,19 @@ def show_default(info: SettingInfo) -> str:
     return f"`{value}`{f' {info.unit}' if info.unit else ''}"
 
 
-def table() -> str:
+def table(cls: type[SettingsClass]) -> str:
     rows = ["| variable | default | what it does |", "|---|---|---|"]
-    rows += [f"| `{i.env}` | {show_default(i)} | {i.sentence} |" for i in describe_settings()]
+    rows += [f"| `{i.env}` | {show_default(i)} | {i.sentence} |" for i in describe(cls)]
     return "\n".join(rows)
 
 
-def with_table(page: str) -> str:
-    head, _, rest = page.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    return f"{head}{BEGIN}\n\n{table()}\n\n{END}{tail}"
+def with_tables(page: str) -> str:
+    return MARKED.sub(lambda m: f"{m[1]}\n\n{table(CLASSES[m[2]])}\n\n{m[3]}", page)
 
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["--write"]:
-        PAGE.write_text(with_table(PAGE.read_text()))
+        for path in PAGES:
+            path.write_text(with_tables(path.read_text()))
     else:
-        print(table())
+        print("\n\n".join(table(cls) for cls in CLASSES.values()))

@@ -5,25 +5,18 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeVar
 
 from ..errors import ConfigurationError
-from .settings import (
-    ClientCert,
-    Environment,
-    Kind,
-    SettingInfo,
-    Settings,
-    SettingValue,
-    check_range,
-    describe_settings,
-    parse_key_pairs,
-)
+from .setting import SettingsClass, SettingValue, describe, parse_setting
+from .settings import Settings
 
 try:
     import resource
 except ImportError:  # not a POSIX system
     resource = None  # type: ignore[assignment]
+
+SettingsT = TypeVar("SettingsT", bound=SettingsClass)
 
 PREFIXES: Final = ("BB_", "BLACKBULL_")
 RESERVED_FILES: Final = 64
@@ -33,35 +26,52 @@ FALLBACK_MAX_CONNECTIONS: Final = 10_000
 ALIKE: Final = 0.9
 """How alike two names must be for one to be a misspelling of the other: about one letter in ten."""
 
-_SWITCH: Final = {
-    "1": True, "true": True, "yes": True, "on": True,
-    "0": False, "false": False, "no": False, "off": False,
-    "auto": None,
-}  # fmt: skip
 
-
-def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
-    """Read the settings from environment variables; an empty one counts as unset.
+def load(cls: type[SettingsT], environ: Mapping[str, str] | None = None) -> SettingsT:
+    """Read the settings of *cls* from environment variables; an empty one counts as unset.
 
     Args:
+        cls: A dataclass whose fields are settings. If it has an ``env_prefix``, every variable
+            that begins with it has to be one of them.
         environ: The variables; the process's own when None.
 
     Raises:
         ConfigurationError: a variable's value does not fit, or its name is a slip of the pen for
             a setting's name; one line, with the cure.
     """
+    return cls(**read_environment(cls, environ))
+
+
+def read_environment(
+    cls: type[SettingsClass], environ: Mapping[str, str] | None = None
+) -> dict[str, SettingValue]:
+    """Return those settings of *cls* that are set, by field; otherwise as :func:`load`.
+
+    Raises:
+        ConfigurationError: as :func:`load`.
+    """
     environ = os.environ if environ is None else environ
-    settings = {info.env: info for info in describe_settings()}
+    settings = {info.env: info for info in describe(cls)}
+    own = getattr(cls, "env_prefix", None)
     values: dict[str, SettingValue] = {}
     for env, text in environ.items():
         if not env.startswith(PREFIXES):
             continue
         info = settings.get(env)
         if info is None:
-            _refuse_misspelling(env, list(settings))
+            _refuse_misspelling(env, list(settings), own=own)
         elif text.strip():
-            values[info.name] = _parse(info, text.strip())
-    return Settings(**values)  # type: ignore[arg-type]
+            values[info.name] = parse_setting(info, text.strip())
+    return values
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the server's settings; as :func:`load`.
+
+    Raises:
+        ConfigurationError: as :func:`load`.
+    """
+    return load(Settings, environ)
 
 
 def resolve_max_connections(max_connections: int) -> int:
@@ -80,41 +90,8 @@ def resolve_max_connections(max_connections: int) -> int:
     return max(1, files - RESERVED_FILES)
 
 
-def _refuse_misspelling(env: str, known: list[str]) -> None:
-    close = difflib.get_close_matches(env, known, n=1, cutoff=ALIKE)
+def _refuse_misspelling(env: str, known: list[str], *, own: str | None = None) -> None:
+    mine = own is not None and env.startswith(own)
+    close = difflib.get_close_matches(env, known, n=1, cutoff=0 if mine else ALIKE)
     if close:
         raise ConfigurationError(f"{env} is no setting: did you mean {close[0]}?")
-
-
-def _parse(info: SettingInfo, text: str) -> SettingValue:
-    try:
-        value = _convert(info.kind, text)
-    except (ValueError, KeyError):
-        raise ConfigurationError(f"{info.env} must be {info.kind.value}, not {text!r}") from None
-    check_range(info, value)
-    return value
-
-
-def _convert(kind: Kind, text: str) -> SettingValue:
-    match kind:
-        case Kind.SECONDS | Kind.RATE:
-            return float(text)
-        case Kind.COUNT:
-            return int(text)
-        case Kind.AUTO_COUNT:
-            return 0 if text.lower() == "auto" else int(text)
-        case Kind.SWITCH:
-            switch = _SWITCH[text.lower()]
-            if switch is None:
-                raise ValueError(text)
-            return switch
-        case Kind.AUTO_SWITCH:
-            return _SWITCH[text.lower()]
-        case Kind.ENVIRONMENT:
-            return Environment(text.lower())
-        case Kind.CLIENT_CERT:
-            return ClientCert(text.lower())
-        case Kind.KEY_PAIRS:
-            return parse_key_pairs(text)
-        case Kind.TEXT:
-            return text

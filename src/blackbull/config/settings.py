@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 import enum
-import math
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Final, TypeAlias, TypeVar, cast
+from dataclasses import dataclass
 
 from ..errors import ConfigurationError
-
-KeyPairs: TypeAlias = Mapping[str, tuple[str, str | None]]
-"""Certificate chain and key by server name; no key: the chain's file holds it, too."""
-
-SettingValue: TypeAlias = str | int | float | bool | enum.Enum | KeyPairs | None
+from .setting import KeyPairs, Kind, SettingInfo, check, describe, setting
 
 
 class Environment(enum.StrEnum):
@@ -32,71 +24,6 @@ class ClientCert(enum.StrEnum):
     OPTIONAL = "optional"
 
 
-class Kind(enum.Enum):
-    """How a setting is written and what it holds; the value says what to write."""
-
-    SECONDS = "a number of seconds, 0 or more"
-    COUNT = "a whole number"
-    RATE = "a number, 0 or more"
-    TEXT = "text"
-    AUTO_COUNT = "a whole number or auto"
-    SWITCH = "1 or 0"
-    AUTO_SWITCH = "1, 0 or auto"
-    ENVIRONMENT = "development, production or test"
-    CLIENT_CERT = "required or optional"
-    KEY_PAIRS = "NAME=CERT,KEY, and so on with semicolons between them"
-
-
-@dataclass(frozen=True, slots=True)
-class SettingInfo:
-    """What is to be known about one setting.
-
-    Attributes:
-        name: The field of :class:`Settings`.
-        env: The environment variable.
-        kind: How it is written.
-        unit: ``"s"``, ``"bytes"``, ``"bytes/s"`` or ``""``.
-        sentence: What it does.
-        default: Its value when nobody sets it.
-        minimum: The smallest value, for numbers.
-        maximum: The largest value, for numbers.
-    """
-
-    name: str
-    env: str
-    kind: Kind
-    unit: str
-    sentence: str
-    default: SettingValue
-    minimum: float
-    maximum: float
-
-
-T = TypeVar("T")
-
-
-def _setting(
-    default: T,
-    env: str,
-    *,
-    kind: Kind,
-    sentence: str,
-    unit: str = "",
-    minimum: float = 0,
-    maximum: float = math.inf,
-    secret: bool = False,
-) -> T:
-    metadata = {
-        "env": env,
-        "kind": kind,
-        "unit": "s" if kind is Kind.SECONDS else unit,
-        "sentence": sentence,
-        "minimum": minimum,
-        "maximum": maximum,
-    }
-    return field(default=default, metadata=metadata, repr=not secret)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """How one process serves. Made once, then passed to whoever needs it.
@@ -107,143 +34,143 @@ class Settings:
         ConfigurationError: a value is out of its range, or values contradict each other.
     """
 
-    environment: Environment = _setting(  # noqa: RUF009 - it makes a field, not a value
+    environment: Environment = setting(  # noqa: RUF009 - it makes a field, not a value
         Environment.DEVELOPMENT,
         "BLACKBULL_ENV",
-        kind=Kind.ENVIRONMENT,
+        kind=Kind.CHOICE,
         sentence="What the process runs for; only development shows tracebacks to clients.",
     )
-    host: str = _setting(
+    host: str = setting(
         "127.0.0.1",
         "BLACKBULL_HOST",
         kind=Kind.TEXT,
         sentence="The address that is bound; :: is every address, 0.0.0.0 every IPv4 address.",
     )
-    port: int = _setting(
+    port: int = setting(
         8000,
         "BLACKBULL_PORT",
         kind=Kind.COUNT,
         maximum=65535,
         sentence="The TCP port of the HTTP listener; 0 lets the system choose one.",
     )
-    unix_path: str | None = _setting(
+    unix_path: str | None = setting(
         None,
         "BLACKBULL_UNIX_PATH",
         kind=Kind.TEXT,
         sentence="The path of a Unix socket to bind instead of host and port.",
     )
-    certfile: str | None = _setting(
+    certfile: str | None = setting(
         None,
         "BLACKBULL_CERT",
         kind=Kind.TEXT,
         sentence="The certificate chain, a PEM file; it turns TLS on.",
     )
-    keyfile: str | None = _setting(
+    keyfile: str | None = setting(
         None,
         "BLACKBULL_KEY",
         kind=Kind.TEXT,
         sentence="The certificate's private key, a PEM file.",
     )
-    password: str | None = _setting(
+    password: str | None = setting(
         None,
         "BLACKBULL_KEY_PASSWORD",
         kind=Kind.TEXT,
         sentence="What private keys are encrypted with.",
         secret=True,
     )
-    sni: KeyPairs | None = _setting(  # noqa: RUF009 - it makes a field, not a value
+    sni: KeyPairs | None = setting(  # noqa: RUF009 - it makes a field, not a value
         None,
         "BLACKBULL_SNI",
         kind=Kind.KEY_PAIRS,
         sentence="More certificates, by the name that a client asks for: NAME=CERT,KEY;...",
     )
-    client_ca: str | None = _setting(
+    client_ca: str | None = setting(
         None,
         "BLACKBULL_CLIENT_CA",
         kind=Kind.TEXT,
         sentence="The authorities of client certificates, a PEM file; clients need one then.",
     )
-    client_cert: ClientCert = _setting(  # noqa: RUF009 - it makes a field, not a value
+    client_cert: ClientCert = setting(  # noqa: RUF009 - it makes a field, not a value
         ClientCert.REQUIRED,
         "BLACKBULL_MTLS",
-        kind=Kind.CLIENT_CERT,
+        kind=Kind.CHOICE,
         sentence="Whether a client needs a certificate: required, or optional.",
     )
-    certificate_interval: float = _setting(
+    certificate_interval: float = setting(
         5.0,
         "BB_CERTIFICATE_INTERVAL",
         kind=Kind.SECONDS,
         sentence="How often certificate files are looked at for a change; 0: never.",
     )
-    uvloop: bool | None = _setting(
+    uvloop: bool | None = setting(
         None,
         "BB_UVLOOP",
         kind=Kind.AUTO_SWITCH,
         sentence="Whether the event loop is uvloop's; auto: if it is installed.",
     )
-    workers: int = _setting(
+    workers: int = setting(
         1,
         "BB_WORKERS",
         kind=Kind.COUNT,
         minimum=1,
         sentence="Processes that serve; more than one is not supported yet.",
     )
-    reload: bool | None = _setting(
+    reload: bool | None = setting(
         None,
         "BLACKBULL_RELOAD",
         kind=Kind.AUTO_SWITCH,
         sentence="Whether to serve anew whenever a source file changes; auto: no.",
     )
-    max_connections: int = _setting(
+    max_connections: int = setting(
         0,
         "BB_MAX_CONNECTIONS",
         kind=Kind.AUTO_COUNT,
         sentence="Connections served at a time, more are refused; 0 or auto: as open files allow.",
     )
-    socket_backlog: int = _setting(
+    socket_backlog: int = setting(
         1024,
         "BB_SOCKET_BACKLOG",
         kind=Kind.COUNT,
         minimum=1,
         sentence="Connections that the system holds ready for a listener that is busy.",
     )
-    header_timeout: float = _setting(
+    header_timeout: float = setting(
         10.0,
         "BB_HEADER_TIMEOUT",
         kind=Kind.SECONDS,
         sentence="How long a request's head, and what detection needs, may take to arrive.",
     )
-    body_timeout: float = _setting(
+    body_timeout: float = setting(
         30.0,
         "BB_BODY_TIMEOUT",
         kind=Kind.SECONDS,
         sentence="How long the next part of a request's content may take to arrive.",
     )
-    write_timeout: float = _setting(
+    write_timeout: float = setting(
         30.0,
         "BB_WRITE_TIMEOUT",
         kind=Kind.SECONDS,
         sentence="How long a peer may take nothing of what we have for it.",
     )
-    keep_alive_timeout: float = _setting(
+    keep_alive_timeout: float = setting(
         5.0,
         "BB_KEEP_ALIVE_TIMEOUT",
         kind=Kind.SECONDS,
         sentence="How long a connection may be idle between two requests.",
     )
-    request_timeout: float = _setting(
+    request_timeout: float = setting(
         0.0,
         "BB_REQUEST_TIMEOUT",
         kind=Kind.SECONDS,
         sentence="How long a request may take as a whole, its handler included.",
     )
-    drain_timeout: float = _setting(
+    drain_timeout: float = setting(
         8.0,
         "BB_WORKER_DRAIN_TIMEOUT",
         kind=Kind.SECONDS,
         sentence="How long requests may go on after the process was told to stop; 0: not at all.",
     )
-    header_max_line: int = _setting(
+    header_max_line: int = setting(
         8192,
         "BB_HEADER_MAX_LINE",
         kind=Kind.COUNT,
@@ -251,7 +178,7 @@ class Settings:
         minimum=64,
         sentence="The longest request line or field line.",
     )
-    header_max_total: int = _setting(
+    header_max_total: int = setting(
         65536,
         "BB_HEADER_MAX_TOTAL",
         kind=Kind.COUNT,
@@ -259,27 +186,27 @@ class Settings:
         minimum=64,
         sentence="The longest head of a request, and the longest trailer section.",
     )
-    max_body_size: int = _setting(
+    max_body_size: int = setting(
         31457280,
         "BB_MAX_BODY_SIZE",
         kind=Kind.COUNT,
         unit="bytes",
         sentence="The most content of one request.",
     )
-    min_body_rate: float = _setting(
+    min_body_rate: float = setting(
         240.0,
         "BB_MIN_BODY_RATE",
         kind=Kind.RATE,
         unit="bytes/s",
         sentence="How fast a request's content must arrive on average; 0: as slowly as it likes.",
     )
-    min_body_rate_grace: float = _setting(
+    min_body_rate_grace: float = setting(
         5.0,
         "BB_MIN_BODY_RATE_GRACE",
         kind=Kind.SECONDS,
         sentence="How long content may arrive before its rate is judged.",
     )
-    h2_max_concurrent_streams: int = _setting(
+    h2_max_concurrent_streams: int = setting(
         100,
         "BB_H2_MAX_CONCURRENT_STREAMS",
         kind=Kind.COUNT,
@@ -287,14 +214,14 @@ class Settings:
         maximum=2147483647,
         sentence="Requests that an HTTP/2 connection may have under way; more are refused.",
     )
-    h2_active_streams: int = _setting(
+    h2_active_streams: int = setting(
         20,
         "BB_H2_ACTIVE_STREAMS",
         kind=Kind.COUNT,
         minimum=1,
         sentence="Handlers that run at a time for one HTTP/2 connection; other requests wait.",
     )
-    h2_initial_window_size: int = _setting(
+    h2_initial_window_size: int = setting(
         65535,
         "BB_H2_INITIAL_WINDOW_SIZE",
         kind=Kind.COUNT,
@@ -303,7 +230,7 @@ class Settings:
         maximum=2147483647,
         sentence="Content that an HTTP/2 request may send before any of it is read.",
     )
-    h2_connection_window_size: int = _setting(
+    h2_connection_window_size: int = setting(
         65535,
         "BB_H2_CONNECTION_WINDOW_SIZE",
         kind=Kind.COUNT,
@@ -312,7 +239,7 @@ class Settings:
         maximum=2147483647,
         sentence="The same for all requests of an HTTP/2 connection together.",
     )
-    h2_max_window_size: int = _setting(
+    h2_max_window_size: int = setting(
         1048576,
         "BB_H2_MAX_WINDOW_SIZE",
         kind=Kind.COUNT,
@@ -321,7 +248,7 @@ class Settings:
         maximum=2147483647,
         sentence="How large these two may grow where a client could send faster.",
     )
-    h2_send_buffer: int = _setting(
+    h2_send_buffer: int = setting(
         65536,
         "BB_H2_SEND_BUFFER",
         kind=Kind.COUNT,
@@ -329,7 +256,7 @@ class Settings:
         minimum=1,
         sentence="Content of an HTTP/2 response that waits for the client before its handler does.",
     )
-    h2_max_frame_size: int = _setting(
+    h2_max_frame_size: int = setting(
         16384,
         "BB_H2_MAX_FRAME_SIZE",
         kind=Kind.COUNT,
@@ -338,7 +265,7 @@ class Settings:
         maximum=16777215,
         sentence="The longest HTTP/2 frame.",
     )
-    h2_header_table_size: int = _setting(
+    h2_header_table_size: int = setting(
         4096,
         "BB_H2_HEADER_TABLE_SIZE",
         kind=Kind.COUNT,
@@ -346,80 +273,80 @@ class Settings:
         maximum=1048576,
         sentence="What a client may have us remember of its HTTP/2 header fields.",
     )
-    h2_max_continuations: int = _setting(
+    h2_max_continuations: int = setting(
         32,
         "BB_H2_MAX_CONTINUATIONS",
         kind=Kind.COUNT,
         sentence="CONTINUATION frames of one HTTP/2 header block.",
     )
-    h2_idle_timeout: float = _setting(
+    h2_idle_timeout: float = setting(
         300.0,
         "BB_H2_IDLE_TIMEOUT",
         kind=Kind.SECONDS,
         sentence="How long an HTTP/2 client may be silent before it is asked for a sign of life.",
     )
-    h2_ping_timeout: float = _setting(
+    h2_ping_timeout: float = setting(
         30.0,
         "BB_H2_PING_TIMEOUT",
         kind=Kind.SECONDS,
         sentence="How long that sign may take.",
     )
-    frame_rate_window: float = _setting(
+    frame_rate_window: float = setting(
         1.0,
         "BB_FRAME_RATE_WINDOW",
         kind=Kind.SECONDS,
         minimum=0.001,
         sentence="The time in which a client's control frames are counted.",
     )
-    frame_rate_limit: int = _setting(
+    frame_rate_limit: int = setting(
         20,
         "BB_FRAME_RATE_LIMIT",
         kind=Kind.COUNT,
         sentence="PING, SETTINGS, GOAWAY and empty DATA frames, of each as many, in that time.",
     )
-    h2_max_priority_frames: int = _setting(
+    h2_max_priority_frames: int = setting(
         100,
         "BB_H2_MAX_PRIORITY_FRAMES",
         kind=Kind.COUNT,
         sentence="Frames of mere advice, of each kind, beyond two per response, in that time.",
     )
-    h2_max_window_updates: int = _setting(
+    h2_max_window_updates: int = setting(
         1000,
         "BB_H2_MAX_WINDOW_UPDATES",
         kind=Kind.COUNT,
         sentence="WINDOW_UPDATE frames beyond two per frame of content, in that time.",
     )
-    h2_max_resets: int = _setting(
+    h2_max_resets: int = setting(
         100,
         "BB_H2_MAX_RESETS",
         kind=Kind.COUNT,
         sentence="Streams reset by a client or its fault, beyond two per response, in that time.",
     )
-    h2_max_refused_streams: int = _setting(
+    h2_max_refused_streams: int = setting(
         1000,
         "BB_H2_MAX_REFUSED_STREAMS",
         kind=Kind.COUNT,
         sentence="Streams beyond those that may be under way, in that time.",
     )
-    h2_enable_websocket: bool = _setting(
+    h2_enable_websocket: bool = setting(
         False,
         "BB_H2_ENABLE_WEBSOCKET",
         kind=Kind.SWITCH,
         sentence="Whether a WebSocket can be opened within an HTTP/2 connection (RFC 8441).",
     )
-    h2_max_websockets: int = _setting(
+    h2_max_websockets: int = setting(
         5,
         "BB_H2_WS_MAX_STREAMS_PER_CONNECTION",
         kind=Kind.COUNT,
         sentence="WebSockets that may be open within one HTTP/2 connection.",
     )
-    ws_permessage_deflate: bool = _setting(
+    ws_permessage_deflate: bool = setting(
         True,
         "BB_WS_PERMESSAGE_DEFLATE",
         kind=Kind.SWITCH,
         sentence="Whether WebSocket messages are compressed for clients that offer it.",
     )
-    ws_compression_level: int = _setting(
+    ws_compression_level: int = setting(
         1,
         "BB_WS_DEFLATE_LEVEL",
         kind=Kind.COUNT,
@@ -427,66 +354,66 @@ class Settings:
         maximum=9,
         sentence="How hard WebSocket messages are compressed: 1 is fast, 9 is small.",
     )
-    ws_compression_min_size: int = _setting(
+    ws_compression_min_size: int = setting(
         64,
         "BB_WS_DEFLATE_MIN_SIZE",
         kind=Kind.COUNT,
         unit="bytes",
         sentence="The smallest WebSocket message that is compressed.",
     )
-    ws_context_takeover: bool = _setting(
+    ws_context_takeover: bool = setting(
         False,
         "BB_WS_CONTEXT_TAKEOVER",
         kind=Kind.SWITCH,
         sentence="Whether compression looks back at a WebSocket's earlier messages.",
     )
-    ws_context_memory: int = _setting(
+    ws_context_memory: int = setting(
         67108864,
         "BB_WS_CONTEXT_MEMORY",
         kind=Kind.COUNT,
         unit="bytes",
         sentence="What earlier messages may take of all WebSockets; past it, none look back.",
     )
-    ws_queue_depth: int = _setting(
+    ws_queue_depth: int = setting(
         256,
         "BB_WS_QUEUE_DEPTH",
         kind=Kind.COUNT,
         sentence="WebSocket messages that wait for a handler; 0: it reads each one itself.",
     )
-    ws_queue_size: int = _setting(
+    ws_queue_size: int = setting(
         1048576,
         "BB_WS_QUEUE_SIZE",
         kind=Kind.COUNT,
         unit="bytes",
         sentence="What waiting messages of a WebSocket may take before reading pauses.",
     )
-    ws_max_frame_payload: int = _setting(
+    ws_max_frame_payload: int = setting(
         67108864,
         "BB_WS_MAX_FRAME_PAYLOAD",
         kind=Kind.COUNT,
         unit="bytes",
         sentence="The largest payload of a WebSocket frame.",
     )
-    ws_max_message_size: int = _setting(
+    ws_max_message_size: int = setting(
         16777216,
         "BB_WS_MAX_MESSAGE_SIZE",
         kind=Kind.COUNT,
         unit="bytes",
         sentence="The largest WebSocket message, whole and inflated.",
     )
-    ws_idle_timeout: float = _setting(
+    ws_idle_timeout: float = setting(
         300.0,
         "BB_WS_IDLE_TIMEOUT",
         kind=Kind.SECONDS,
         sentence="How long a WebSocket may be silent before it is pinged.",
     )
-    ws_pong_timeout: float = _setting(
+    ws_pong_timeout: float = setting(
         30.0,
         "BB_WS_PONG_TIMEOUT",
         kind=Kind.SECONDS,
         sentence="How long a pinged WebSocket may stay silent.",
     )
-    ws_close_timeout: float = _setting(
+    ws_close_timeout: float = setting(
         10.0,
         "BB_WS_CLOSE_TIMEOUT",
         kind=Kind.SECONDS,
@@ -494,8 +421,7 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
-        for info in describe_settings():
-            check_range(info, getattr(self, info.name))
+        check(self)
         if self.keyfile and not self.certfile:
             raise ConfigurationError("a key without its certificate: set BLACKBULL_CERT, too")
         if (self.sni or self.client_ca) and not self.certfile:
@@ -510,58 +436,6 @@ class Settings:
             )
 
 
-def parse_key_pairs(text: str) -> KeyPairs:
-    """Return the certificates in ``NAME=CERT,KEY;NAME=CERT,KEY``; a key may be left out.
-
-    Raises:
-        ValueError: *text* is not written like that.
-    """
-    found: dict[str, tuple[str, str | None]] = {}
-    for part in filter(None, map(str.strip, text.split(";"))):
-        matched = re.fullmatch(r"([^=,]+)=([^,]+)(?:,([^,]+))?", part)
-        if matched is None:
-            raise ValueError(f"{part!r} is not NAME=CERT,KEY")
-        found[matched[1].strip()] = (matched[2].strip(), matched[3] and matched[3].strip())
-    return found
-
-
-def _describe() -> tuple[SettingInfo, ...]:
-    described = []
-    for entry in fields(Settings):
-        metadata: Mapping[str, object] = entry.metadata
-        described.append(
-            SettingInfo(
-                name=entry.name,
-                env=cast("str", metadata["env"]),
-                kind=cast("Kind", metadata["kind"]),
-                unit=cast("str", metadata["unit"]),
-                sentence=cast("str", metadata["sentence"]),
-                default=cast("SettingValue", entry.default),
-                minimum=cast("float", metadata["minimum"]),
-                maximum=cast("float", metadata["maximum"]),
-            )
-        )
-    return tuple(described)
-
-
-_ALL: Final = _describe()
-
-
 def describe_settings() -> tuple[SettingInfo, ...]:
     """Return what is to be known about every setting, in the order of :class:`Settings`."""
-    return _ALL
-
-
-def check_range(info: SettingInfo, value: object) -> None:
-    """Refuse a number that the setting cannot be.
-
-    Raises:
-        ConfigurationError: *value* is no finite number, or not within the setting's range.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return
-    if info.minimum <= value <= info.maximum and math.isfinite(value):
-        return
-    upper = f" to {info.maximum:g}" if math.isfinite(info.maximum) else " or more"
-    unit = f" {info.unit}" if info.unit else ""
-    raise ConfigurationError(f"{info.env} must be {info.minimum:g}{upper}{unit}, not {value}")
+    return describe(Settings)

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import enum
+from dataclasses import dataclass
+from typing import ClassVar
+
 import pytest
 
 from blackbull.config import (
     ClientCert,
     Environment,
+    Kind,
     Settings,
+    check,
+    describe,
     describe_settings,
+    load,
     load_settings,
+    read_environment,
     resolve_max_connections,
+    setting,
 )
 from blackbull.config import environment as environment_module
 from blackbull.errors import ConfigurationError
@@ -156,3 +166,84 @@ def test_load_settings_client_certificate_is_a_choice() -> None:
     assert load_settings({"BLACKBULL_MTLS": "optional"}).client_cert is ClientCert.OPTIONAL
     with pytest.raises(ConfigurationError, match="BLACKBULL_MTLS must be required or optional"):
         load_settings({"BLACKBULL_MTLS": "perhaps"})
+
+
+class Colour(enum.StrEnum):
+    RED = "red"
+    GREEN = "green"
+    BLUE = "blue"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaintSettings:
+    """The settings of an extension."""
+
+    env_prefix: ClassVar[str] = "BB_PAINT_"
+
+    coats: int = setting(
+        2, "BB_PAINT_COATS", kind=Kind.COUNT, minimum=1, maximum=9, sentence="How many coats."
+    )
+    colour: Colour = setting(  # noqa: RUF009 - it makes a field, not a value
+        Colour.RED, "BB_PAINT_COLOUR", kind=Kind.CHOICE, sentence="Which colour."
+    )
+    glossy: bool | None = setting(
+        None, "BB_PAINT_GLOSSY", kind=Kind.AUTO_SWITCH, sentence="Whether it shines."
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+def test_load_reads_the_settings_of_an_extension() -> None:
+    environ = {"BB_PAINT_COATS": "3", "BB_PAINT_COLOUR": "Blue", "BB_PAINT_GLOSSY": "no"}
+    assert load(PaintSettings, environ) == PaintSettings(coats=3, colour=Colour.BLUE, glossy=False)
+    assert load(PaintSettings, {}) == PaintSettings()
+
+
+def test_read_environment_returns_what_is_set_and_nothing_else() -> None:
+    environ = {"BB_PAINT_COATS": "3", "BB_PAINT_COLOUR": "", "BB_MAX_BODY_SIZE": "7"}
+    assert read_environment(PaintSettings, environ) == {"coats": 3}
+
+
+@pytest.mark.parametrize(
+    ("env", "text", "message"),
+    [
+        ("BB_PAINT_COATS", "10", "BB_PAINT_COATS must be 1 to 9, not 10"),
+        ("BB_PAINT_COATS", "two", "BB_PAINT_COATS must be a whole number, not 'two'"),
+        ("BB_PAINT_COLOUR", "pink", "BB_PAINT_COLOUR must be red, green or blue, not 'pink'"),
+        ("BB_PAINT_COLOR", "red", "BB_PAINT_COLOR is no setting: did you mean BB_PAINT_COLOUR?"),
+        ("BB_PAIMT_COATS", "2", "BB_PAIMT_COATS is no setting: did you mean BB_PAINT_COATS?"),
+        ("BB_PAINT_LAYERS", "2", "BB_PAINT_LAYERS is no setting: did you mean BB_PAINT_"),
+    ],
+)
+def test_load_refuses_what_an_extension_cannot_mean(env: str, text: str, message: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load(PaintSettings, {env: text})
+    assert str(caught.value).startswith(message)
+
+
+def test_load_leaves_the_names_of_others_alone() -> None:
+    environ = {"BB_MAX_BODY_SIZE": "7", "BB_HEADER_TIMOUT": "1", "BB_PAINTER": "x"}
+    assert load(PaintSettings, environ) == PaintSettings()
+
+
+@pytest.mark.parametrize(
+    "given", [{"coats": "2"}, {"coats": 2.5}, {"coats": True}, {"glossy": 1}, {"colour": "pink"}]
+)
+def test_check_refuses_a_value_of_another_kind(given: dict[str, object]) -> None:
+    with pytest.raises(ConfigurationError, match=r"^BB_PAINT_\w+ must be "):
+        PaintSettings(**given)  # type: ignore[arg-type]
+
+
+def test_check_takes_a_choice_as_its_word() -> None:
+    assert PaintSettings(colour="green").colour is Colour.GREEN  # type: ignore[arg-type]
+
+
+def test_describe_tells_all_about_a_setting() -> None:
+    info = describe(PaintSettings)[1]
+    assert (info.name, info.env, info.written) == (
+        "colour",
+        "BB_PAINT_COLOUR",
+        "red, green or blue",
+    )
+    assert (info.choices, info.default) == (Colour, Colour.RED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -11,6 +12,20 @@ import pytest
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.sync.client import connect as connect_sync
+from wsproto import ConnectionType, WSConnection
+from wsproto.events import (
+    AcceptConnection,
+    BytesMessage,
+    CloseConnection,
+    Event,
+    Message,
+    Ping,
+    Pong,
+    RejectConnection,
+    Request,
+    TextMessage,
+)
+from wsproto.extensions import PerMessageDeflate
 
 from blackbull import BlackBull, Response, WebSocket
 from blackbull.config import Settings
@@ -173,3 +188,77 @@ async def test_aiohttp_refusal_and_close_are_seen() -> None:
         async with session.ws_connect(f"{url}/bye") as client:
             got = await client.receive()
             assert (got.type, got.data, got.extra) == (aiohttp.WSMsgType.CLOSE, 4001, "enough")
+
+
+class Wsproto:
+    """A client of the wsproto package, on a socket."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+        self.protocol = WSConnection(ConnectionType.CLIENT)
+        self.seen: deque[Event] = deque()
+
+    async def tell(self, event: Event) -> None:
+        self.writer.write(self.protocol.send(event))
+        await self.writer.drain()
+
+    async def event(self) -> Event:
+        while not self.seen:
+            self.protocol.receive_data(await asyncio.wait_for(self.reader.read(65536), 10) or None)
+            self.seen.extend(self.protocol.events())
+        return self.seen.popleft()
+
+    async def message(self) -> str | bytes:
+        """Return the next message, put together."""
+        parts = []
+        while True:
+            event = await self.event()
+            assert isinstance(event, Message)
+            parts.append(bytes(event.data) if isinstance(event, BytesMessage) else event.data)
+            if event.message_finished:
+                return parts[0][:0].join(parts)
+
+
+@contextlib.asynccontextmanager
+async def wsproto(path: str, *, deflate: bool = False) -> AsyncIterator[tuple[Wsproto, Event]]:
+    """Yield a client and what it understood of the answer to its handshake."""
+    async with serving() as url:
+        host, _, port = url.removeprefix("ws://").partition(":")
+        client = Wsproto(*await asyncio.open_connection(host, int(port)))
+        extensions = [PerMessageDeflate()] if deflate else []
+        await client.tell(Request(host=host, target=path, extensions=extensions))
+        yield client, await client.event()
+        client.writer.close()
+        await client.writer.wait_closed()
+
+
+@pytest.mark.parametrize("deflate", [False, True])
+async def test_wsproto_echo_and_close(*, deflate: bool) -> None:
+    async with wsproto("/echo", deflate=deflate) as (client, answer):
+        assert isinstance(answer, AcceptConnection)
+        assert len(answer.extensions) == deflate
+        for message in MESSAGES:
+            event: Event = (
+                TextMessage(data=message)
+                if isinstance(message, str)
+                else BytesMessage(data=message)
+            )
+            await client.tell(event)
+            assert await client.message() == message
+        await client.tell(TextMessage(data="in ", message_finished=False))
+        await client.tell(Ping(payload=b"between"))
+        await client.tell(TextMessage(data="parts"))
+        assert await client.event() == Pong(payload=b"between")
+        assert await client.message() == "in parts"
+        await client.tell(CloseConnection(code=3002, reason="enough"))
+        closed = await client.event()
+        assert isinstance(closed, CloseConnection)
+        assert closed.code == 3002
+
+
+@pytest.mark.parametrize(("path", "status"), [("/private", 401), ("/nowhere", 404)])
+async def test_wsproto_refusal_is_seen(path: str, status: int) -> None:
+    async with wsproto(path) as (_, answer):
+        assert isinstance(answer, RejectConnection)
+        assert answer.status_code == status

@@ -32,8 +32,8 @@ check: $(VENV)/.ready-test
 bench: $(VENV)/.ready-bench
 	@for tool in wrk h2load cc openssl; do command -v $$tool >/dev/null || { \
 	    echo "make bench needs $$tool:" \
-	        "apt-get install wrk nghttp2-client gcc libc6-dev openssl libuv1" >&2; exit 1; }; done
-	@status=0; for suite in http ws http2; do \
+	        "apt-get install wrk nghttp2-client gcc libc6-dev openssl libuv1 mosquitto npm" >&2; exit 1; }; done
+	@status=0; for suite in http ws http2 mqtt/compare mqtt/tap_throughput; do \
 	    echo "$(BIN)/python bench/$$suite.py"; $(BIN)/python bench/$$suite.py || status=1; done; \
 	exit $$status
 

@@ -175,15 +175,24 @@ class Server:
     def _await_answer(self, until: float) -> None:
         while True:
             try:
-                status, _ = self.ask("GET", "/plaintext")
+                self.probe()
             except (OSError, http.client.HTTPException) as error:
                 if self._process.poll() is not None or time.monotonic() > until:
                     raise BenchError(f"{self.peer.label} did not start: {self.output()}") from error
                 time.sleep(0.001)
             else:
-                if status != 200:
-                    raise BenchError(f"{self.peer.label} answers /plaintext with {status}")
                 return
+
+    def probe(self) -> None:
+        """Make one exchange.
+
+        Raises:
+            OSError, http.client.HTTPException: there is no answer.
+            BenchError: it is the wrong one.
+        """
+        status, _ = self.ask("GET", "/plaintext")
+        if status != 200:
+            raise BenchError(f"{self.peer.label} answers /plaintext with {status}")
 
     def url(self, path: str) -> str:
         """Return the address of *path* on this server."""

@@ -59,8 +59,13 @@ class Peer:
         """Return the distributions that are not installed."""
         return [name for name in self.packages if installed(name) is None]
 
+    def unavailable(self) -> str:
+        """Return what to do before it can be measured; empty if it is ready."""
+        missing = self.missing()
+        return f"pip install {' '.join(missing)}" if missing else ""
+
     def versions(self) -> str:
-        """Return names and versions of the distributions."""
+        """Return names and versions of what is measured."""
         own = [f"blackbull {installed('blackbull') or 'from source'}"] if self.ours else []
         return ", ".join([*own, *(f"{name} {installed(name)}" for name in self.packages)])
 

@@ -51,8 +51,9 @@ class Row:
         label: What the table calls it.
         load: Loads a server for so many seconds.
         check: Raises BenchError if the server does not do what the row measures; asked once.
-        goals: Least ratio wanted of ours to a peer, by the peer's name.
+        goals: Least ratio wanted of ours to a peer, by the peer's name; with *latency* the largest.
         tls: Whether the servers speak TLS.
+        latency: Whether the load is fixed, and the 99th percentile of the latency is what counts.
     """
 
     label: str
@@ -60,6 +61,7 @@ class Row:
     check: Callable[[LoadTools, Server], None]
     goals: Mapping[str, float] = field(default_factory=dict)
     tls: bool = False
+    latency: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ class Suite:
         tools: The programs it needs besides ``cc`` and ``taskset``.
         programs: The load generators it needs, names of files in ``load/``.
         legend: What else the reader of the tables should know.
+        server: How a server is started and asked whether it answers.
     """
 
     summary: str
@@ -102,6 +105,7 @@ class Suite:
     tools: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
     legend: str = ""
+    server: type[Server] = Server
 
 
 @dataclass
@@ -138,6 +142,7 @@ def measure_round(
     *,
     seconds: int,
     results: Results,
+    kind: type[Server] = Server,
 ) -> None:
     """Start all servers, let them take turns row by row, and stop them."""
     with ExitStack() as running:
@@ -146,7 +151,7 @@ def measure_round(
         for peer in peers:
             try:
                 server = running.enter_context(
-                    Server(peer, tools.cores, tools.certificate if tls else None)
+                    kind(peer, tools.cores, tools.certificate if tls else None)
                 )
             except BenchError as error:
                 results.note(str(error))
@@ -164,8 +169,9 @@ def measure_round(
                     results.note(f"{row.label}, {server.peer.label}: {error}")
                     continue
                 results.samples[name][peer_name].append(sample)
+                told = f", 99 % within {sample.p99_ms:.2f} ms" if row.latency else ""
                 progress(f"{row.label}, {server.peer.label}: {sample.rate:,.0f}/s, "
-                         f"{sample.cpu_rate:,.0f} per CPU second")  # fmt: skip
+                         f"{sample.cpu_rate:,.0f} per CPU second{told}")  # fmt: skip
 
 
 def willing(
@@ -220,14 +226,27 @@ def thousands(rate: float) -> str:
     return f"{k:,.0f}k" if k >= 100 else f"{k:.1f}k" if k >= 10 else f"{k:.2f}k"
 
 
-def ratio(results: Results, row: str, peer: str, *, wall: bool = False) -> float | None:
+def by_cpu(sample: Sample) -> float:
+    """Return what was answered per CPU second."""
+    return sample.cpu_rate
+
+
+def by_wall(sample: Sample) -> float:
+    """Return what was answered per second."""
+    return sample.rate
+
+
+def by_latency(sample: Sample) -> float:
+    """Return the 99th percentile of the latency in milliseconds."""
+    return sample.p99_ms or 0.0
+
+
+def ratio(
+    results: Results, row: str, peer: str, of: Callable[[Sample], float] = by_cpu
+) -> float | None:
     """Return the median over the rounds of ours divided by *peer*; None without both."""
     pairs = zip(results.samples[row]["ours"], results.samples[row][peer], strict=False)
-    ratios = [
-        ours.rate / other.rate if wall else ours.cpu_rate / other.cpu_rate
-        for ours, other in pairs
-        if other.rate and other.cpu_rate
-    ]
+    ratios = [of(ours) / of(other) for ours, other in pairs if of(other)]
     return statistics.median(ratios) if ratios else None
 
 
@@ -243,6 +262,8 @@ def rate_table(suite: Suite, results: Results, peers: list[Peer], *, wall: bool)
     """Return the table of what was answered per second of wall or of CPU time."""
     lines = []
     for name, by_peer in results.samples.items():
+        if wall and suite.rows[name].latency:
+            continue
         line = [suite.rows[name].label]
         for peer in peers:
             samples = by_peer[peer.name]
@@ -260,6 +281,22 @@ def rate_table(suite: Suite, results: Results, peers: list[Peer], *, wall: bool)
         lines.append(line)
     unit = "per second" if wall else "per CPU second"
     return markdown([f"{suite.unit} {unit}", *(peer.label for peer in peers)], lines)
+
+
+def latency_table(suite: Suite, results: Results, peers: list[Peer]) -> str:
+    """Return the table of the 99th percentiles of the latency; empty if none was measured."""
+    lines = []
+    for name, by_peer in results.samples.items():
+        if not suite.rows[name].latency:
+            continue
+        line = [suite.rows[name].label]
+        for peer in peers:
+            samples = by_peer[peer.name]
+            got = f"{statistics.median(map(by_latency, samples)):.2f}" if samples else "-"
+            line.append(got + "!" * any(sample.errors for sample in samples))
+        lines.append(line)
+    header = ["ms within which 99 % are there", *(peer.label for peer in peers)]
+    return markdown(header, lines) if lines else ""
 
 
 def ratio_table(suite: Suite, results: Results, peers: list[Peer]) -> str:
@@ -282,10 +319,13 @@ def goal_table(suite: Suite, results: Results) -> str:
     measured_ours = any(by_peer["ours"] for by_peer in results.samples.values())
     for name, row in suite.rows.items():
         for peer, goal in row.goals.items():
-            got = ratio(results, name, peer)
-            wall = ratio(results, name, peer, wall=True)
+            got = ratio(results, name, peer, by_latency if row.latency else by_cpu)
+            wall = ratio(results, name, peer, by_wall)
             label = suite.peers[peer].label
-            if got is not None and wall is not None:
+            if got is not None and row.latency:
+                cells = [f"<= {goal:g}x", "-", f"{got:.2f}x", verdict(got, goal, most=True)]
+                lines.append([row.label, label, *cells])
+            elif got is not None and wall is not None:
                 cells = [f"{goal:g}x", f"{got:.2f}x", f"{wall:.2f}x", verdict(got, goal)]
                 lines.append([row.label, label, *cells])
             elif measured_ours and results.samples[name][peer]:
@@ -341,6 +381,7 @@ def report(suite: Suite, results: Results, peers: list[Peer], arguments: argpars
             "`-` not offered, or it did not work." + suite.legend,
         ]
     parts += [
+        latency_table(suite, results, peers),
         ratio_table(suite, results, peers),
         cost_table(suite, results, peers),
         goal_table(suite, results),
@@ -426,8 +467,8 @@ def run(suite: Suite) -> int:
     peers = []
     for name in arguments.peers:
         peer = suite.peers[name]
-        if peer.missing():
-            progress(f"{peer.label} is left out: pip install {' '.join(peer.missing())}")
+        if cure := peer.unavailable():
+            progress(f"{peer.label} is left out: {cure}")
         else:
             peers.append(peer)
     rows = {name: suite.rows[name] for name in arguments.rows if name in suite.rows}
@@ -444,7 +485,10 @@ def run(suite: Suite) -> int:
         for number in range(arguments.rounds if kinds else 0):
             progress(f"round {number + 1} of {arguments.rounds}")
             for kind in kinds:
-                measure_round(peers, kind, tools, seconds=arguments.seconds, results=results)
+                measure_round(
+                    peers, kind, tools, seconds=arguments.seconds, results=results,
+                    kind=suite.server,
+                )  # fmt: skip
         measure_costs(peers, costs, tools, results)
     if START not in costs:
         results.costs.pop(START, None)

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from .acl import ACLFile
+from .password_file import PasswordFile
 from .requests import (
+    Action,
     AuthExchange,
     AuthStep,
     ClientInfo,
     ConnectRequest,
     EnhancedAuthentication,
     Identity,
+    Transport,
 )
+from .scram import ScramAuthentication, ScramCredential, make_credential
 
 __all__ = [
+    "ACLFile",
+    "Action",
     "AuthExchange",
     "AuthStep",
     "ClientInfo",
     "ConnectRequest",
     "EnhancedAuthentication",
     "Identity",
+    "PasswordFile",
+    "ScramAuthentication",
+    "ScramCredential",
+    "Transport",
+    "make_credential",
 ]

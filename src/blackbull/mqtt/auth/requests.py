@@ -10,6 +10,8 @@ from blackbull.abc import Address
 
 Transport: TypeAlias = Literal["tcp", "tls", "websocket"]
 """How a client is connected."""
+Action: TypeAlias = Literal["publish", "subscribe"]
+"""What a client may be allowed to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from typing import Final
 
 from blackbull.errors import ConfigurationError
 
+from ..codec.types import ReasonCode
 from .passwords import Verifier, parse_verifier, verify_password
 from .requests import ConnectRequest, Identity
 from .scram import ScramAuthentication, ScramCredential
@@ -66,7 +67,7 @@ class PasswordFile:
         threads = min(max((os.cpu_count() or 1) - 1, 1), MAX_THREADS)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="blackbull-mqtt-passwords")
 
-    async def __call__(self, request: ConnectRequest) -> Identity | bool:
+    async def __call__(self, request: ConnectRequest) -> Identity | bool | ReasonCode:
         """Return who the client is; False without a word why not. Cancelling it is safe."""
         if request.username is None or request.password is None:
             return False
@@ -74,6 +75,8 @@ class PasswordFile:
         key = self._digest(request.username, request.password, entry)
         if key in self._right:
             self._right.move_to_end(key)
+        elif key not in self._checks and len(self._checks) >= MAX_WAITING:
+            return ReasonCode.SERVER_BUSY
         elif not await self._check(key, entry, request.password):
             return False
         else:
@@ -105,8 +108,6 @@ class PasswordFile:
     async def _check(self, key: bytes, entry: Entry | None, password: bytes) -> bool:
         check = self._checks.get(key)
         if check is None:
-            if len(self._checks) >= MAX_WAITING:
-                return False
             verifier = entry.verifier if entry is not None else None
             loop = asyncio.get_running_loop()
             check = _Check(loop.run_in_executor(self._pool, verify_password, verifier, password))

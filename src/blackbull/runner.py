@@ -46,6 +46,7 @@ def run(
     client_ca: str | None = None,
     sni: KeyPairs | None = None,
     ssl_context: ssl.SSLContext | None = None,
+    http: bool = True,
     argv: Sequence[str] | None = None,
 ) -> None:
     """Serve *app* until SIGINT or SIGTERM; a second signal ends the process at once.
@@ -65,6 +66,7 @@ def run(
         client_ca: Path of the authorities of client certificates, PEM; clients need one then.
         sni: Certificate chain and key by the server name that a client asks for.
         ssl_context: Used as it is, instead of all of these files.
+        http: Listen for HTTP; False: only protocols with a port of their own are served.
         argv: The command line's flags; ``sys.argv[1:]`` if None.
 
     Raises:
@@ -84,7 +86,7 @@ def run(
         else:
             log_to_stderr()
             with asyncio.Runner(loop_factory=loop_factory(settings)) as loop_runner:
-                serving = serve(as_native_app(app), settings, ssl_context=ssl_context)
+                serving = serve(as_native_app(app), settings, ssl_context=ssl_context, http=http)
                 status = loop_runner.run(serving)
     except BlackBullError as error:
         say(" ".join(str(error).split()))
@@ -173,7 +175,11 @@ def log_to_stderr() -> None:
 
 
 async def serve(
-    app: NativeApp, settings: Settings, *, ssl_context: ssl.SSLContext | None = None
+    app: NativeApp,
+    settings: Settings,
+    *,
+    ssl_context: ssl.SSLContext | None = None,
+    http: bool = True,
 ) -> int:
     """Start, say where, and serve until a signal; then let what is under way end.
 
@@ -184,7 +190,7 @@ async def serve(
         ConfigurationError: a listener cannot be opened.
         LifespanFailed: the application's startup or shutdown raised.
     """
-    server = Server(app, settings=settings, ssl_context=ssl_context)
+    server = Server(app, settings=settings, ssl_context=ssl_context, http=http)
     with Signals(asyncio.get_running_loop()) as signals:
         if not await signals.unless_stopped(start(server)):
             return 0

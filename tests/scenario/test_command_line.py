@@ -60,6 +60,39 @@ def test_script_without_raw_handler_binds_only_http(script: Path) -> None:
         assert set(program.serving()) == {"http"}
 
 
+RAW = """
+from blackbull import BlackBull
+
+app = BlackBull()
+
+
+@app.raw_handler("greeter", port={port})
+async def greeter(reader, writer, ctx):
+    await writer.write(b"hello")
+
+
+app.run(http=False)
+"""
+
+
+def test_script_without_http_binds_only_the_raw_protocols_port(tmp_path: Path) -> None:
+    script = tmp_path / "raw.py"
+    script.write_text(RAW.format(port=0))
+    with Program([str(script)]) as program:
+        ports = program.serving()
+        assert set(ports) == {"greeter"}
+        with socket.create_connection(("127.0.0.1", ports["greeter"]), timeout=10) as peer:
+            assert peer.makefile("rb").read() == b"hello"
+        program.signal(signal.SIGTERM)
+        assert program.wait() == 0
+
+
+def test_script_with_nothing_to_serve_is_one_line(tmp_path: Path) -> None:
+    script = tmp_path / "raw.py"
+    script.write_text(RAW.format(port=None))
+    assert "without HTTP there is nothing to serve" in one_line([str(script)], cwd=tmp_path)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_ends_the_program_with_status_0(script: Path, number: signal.Signals) -> None:
     with Program([str(script)]) as program:

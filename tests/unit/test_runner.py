@@ -26,7 +26,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     """The settings that would have been served with."""
     calls: list[Settings] = []
 
-    async def serve(app: object, settings: Settings, *, ssl_context: object) -> int:
+    async def serve(app: object, settings: Settings, *, ssl_context: object, http: bool) -> int:
         calls.append(settings)
         return 0
 

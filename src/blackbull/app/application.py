@@ -470,6 +470,7 @@ class BlackBull:
         client_ca: str | None = None,
         sni: KeyPairs | None = None,
         ssl_context: SSLContext | None = None,
+        http: bool = True,
         argv: Sequence[str] | None = None,
     ) -> None:
         """Serve until SIGINT or SIGTERM. The command line's flags go before these arguments.
@@ -485,6 +486,7 @@ class BlackBull:
             client_ca: Path of the authorities of client certificates, PEM; clients need one then.
             sni: Certificate chain and key by the server name that a client asks for.
             ssl_context: Used as it is, instead of all of these files.
+            http: Listen for HTTP; False: only protocols with a port of their own are served.
             argv: The flags, if not the command line's.
 
         Raises:
@@ -502,6 +504,7 @@ class BlackBull:
             client_ca=client_ca,
             sni=sni,
             ssl_context=ssl_context,
+            http=http,
             argv=argv,
         )
 

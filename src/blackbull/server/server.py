@@ -14,7 +14,7 @@ from typing import Final, cast
 
 from blackbull.abc import ConnectionView, ProtocolBinding, Refusal
 from blackbull.config import Settings
-from blackbull.errors import LimitExceeded
+from blackbull.errors import ConfigurationError, LimitExceeded
 from blackbull.event_aggregator import CONNECTION_ACCEPTED, CONNECTION_CLOSED, EventAggregator
 from blackbull.log import LimitLog
 from blackbull.native import NativeApp
@@ -146,6 +146,7 @@ class Server:
         aggregator: Where events go; the application's own if None.
         ssl_context: TLS for the HTTP listener and ``tls=True`` protocols, used as it is; made
             from the settings' certificates if None.
+        http: Listen for HTTP; False: only protocols with a port of their own are served.
     """
 
     def __init__(
@@ -156,8 +157,10 @@ class Server:
         protocol_registry: ProtocolRegistry | None = None,
         aggregator: EventAggregator | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        http: bool = True,
     ) -> None:
         self.app = app
+        self._http = http
         self.settings = settings = settings or Settings()
         own = getattr(app, "protocols", None)
         self._app_protocols = protocol_registry or own or ProtocolRegistry()
@@ -219,9 +222,14 @@ class Server:
         self.registry.add(HTTP2Binding(self._service))
         for binding in self._app_protocols.bindings:
             self.registry.add(binding)
-        shared = tuple(b for b in self.registry.shared_bindings if b is not http1)
-        door = Door("http", http1, candidates=shared, server=self, wheel=self._wheel)
-        await self._listen(door, self._http_address(), secure)
+        if self._http:
+            shared = tuple(b for b in self.registry.shared_bindings if b is not http1)
+            door = Door("http", http1, candidates=shared, server=self, wheel=self._wheel)
+            await self._listen(door, self._http_address(), secure)
+        elif not self.registry.port_bindings:
+            raise ConfigurationError(
+                "without HTTP there is nothing to serve: give a protocol a port of its own"
+            )
         for raw in self.registry.port_bindings:
             door = Door(raw.name, raw, candidates=(), server=self, wheel=self._wheel)
             where = Tcp(raw.port or 0, host=settings.host)
@@ -333,7 +341,7 @@ class Server:
     def _close_listeners(self) -> None:
         for server in self._servers:
             server.close()
-        if self._servers:
+        if self._servers and self._http:
             remove_file(self._http_address())
         self._servers.clear()
         self.tls.close()

@@ -301,7 +301,7 @@ def test_run_hands_everything_to_the_runner(
 
     monkeypatch.setattr(runner, "run", run)
     app.run("chain.pem", "key.pem", 8443, host="::", workers=1, reload=False, argv=[])
-    app.run(cert="chain.pem", key="key.pem")
+    app.run(cert="chain.pem", key="key.pem", http=False)
     options: dict[str, object] = {
         "certfile": "chain.pem", "keyfile": "key.pem", "port": 8443, "host": "::", "workers": 1,
         "reload": False, "argv": [],
@@ -309,6 +309,6 @@ def test_run_hands_everything_to_the_runner(
     tls = ("password", "client_ca", "sni", "ssl_context")
     nothing = dict.fromkeys([*options, *tls])
     assert calls == [
-        (app, {**nothing, **options}),
-        (app, {**nothing, "certfile": "chain.pem", "keyfile": "key.pem"}),
+        (app, {**nothing, **options, "http": True}),
+        (app, {**nothing, "certfile": "chain.pem", "keyfile": "key.pem", "http": False}),
     ]

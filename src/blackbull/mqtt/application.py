@@ -26,7 +26,7 @@ class Application:
     Args:
         tap_mode: ``"actor"``: taps run in a :class:`TapActor`. ``"inline"``: whoever receives a
             message runs them; :attr:`inline` finds them.
-        tap_queue_size: Messages that wait for the taps.
+        tap_queue_size: Messages that wait for the taps; None: as the broker's settings say.
 
     Attributes:
         registration: What was registered.
@@ -38,12 +38,10 @@ class Application:
         ValueError: there is no such *tap_mode*, or *tap_queue_size* is not positive.
     """
 
-    def __init__(
-        self, *, tap_mode: str = "actor", tap_queue_size: int = DEFAULT_QUEUE_SIZE
-    ) -> None:
+    def __init__(self, *, tap_mode: str = "actor", tap_queue_size: int | None = None) -> None:
         if tap_mode not in TAP_MODES:
             raise ValueError(f"tap_mode is 'actor' or 'inline', not {tap_mode!r}")
-        if tap_queue_size < 1:
+        if tap_queue_size is not None and tap_queue_size < 1:
             raise ValueError(f"tap_queue_size is a number of messages, not {tap_queue_size}")
         self.registration = Registration()
         self.client = Client()
@@ -55,11 +53,18 @@ class Application:
         self._tasks: set[asyncio.Task[None]] = set()
         self._see: Callable[[str], None] | None = None
 
-    async def start(self, broker: LocalBroker, *, see: Callable[[str], None]) -> None:
+    async def start(
+        self,
+        broker: LocalBroker,
+        *,
+        see: Callable[[str], None],
+        tap_queue_size: int = DEFAULT_QUEUE_SIZE,
+    ) -> None:
         """Run everything that is registered, and what will be.
 
         Args:
             broker: The broker, which runs.
+            tap_queue_size: Messages that wait for the taps, unless the constructor was told.
             see: Called with each filter whose messages :meth:`observe` is to be given.
         """
         self.client.attach(broker)
@@ -67,7 +72,9 @@ class Application:
         self._hooks = HookActor(self.registration.hooks)
         self._spawn(self._hooks.run())
         if self.inline is None:
-            self.taps = TapActor(self.registration.taps, queue_size=self._queue_size)
+            self.taps = TapActor(
+                self.registration.taps, queue_size=self._queue_size or tap_queue_size
+            )
             self._spawn(self.taps.run())
         for tap in self.registration.iter_taps():
             self._serve(tap)

@@ -1,0 +1,241 @@
+"""MQTT at the dispatcher's door: connections that are fed, without a task for any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, cast
+
+from blackbull.abc import (
+    Address,
+    ConnectionView,
+    Consumer,
+    ProtocolBinding,
+    ProtocolDetector,
+    Refusal,
+)
+from blackbull.errors import LimitExceeded
+
+from .auth.requests import Transport
+from .broker import BrokerActor, Detach, TimedOut, Writable
+from .codec.types import ReasonCode
+from .state.inbound import Inbound
+from .state.link import Shell, T
+
+CONNECT: Final = 0x10
+MAX_UNWRITTEN: Final = 1024
+"""Answers that a client may leave unread before we stop reading what it sends."""
+
+
+class MQTTProtocolDetector(ProtocolDetector):
+    """Recognises MQTT by the first byte of its CONNECT packet, which no other protocol begins with.
+
+    Spec:
+        MQTT 5.0 §3.1.1
+    """
+
+    protocol_name = "mqtt"
+
+    def detect(self, prefix: bytes, alpn: str | None) -> bool | None:
+        """Judge the first byte, or believe what TLS negotiated."""
+        if alpn == "mqtt":
+            return True
+        return prefix[0] == CONNECT if prefix else None
+
+
+class MQTTBinding(ProtocolBinding):
+    """Serves MQTT connections.
+
+    Args:
+        running: Returns the broker.
+        name: What events say.
+        port: A port of its own; None: shared ports, by the first byte or the ALPN identifier.
+        tls: Speak TLS on that port.
+    """
+
+    detection_read = 1
+    alpn = ("mqtt",)
+    fed = True
+    stateful = True
+
+    def __init__(
+        self,
+        running: Callable[[], BrokerActor],
+        *,
+        name: str = "mqtt",
+        port: int | None,
+        tls: object = False,
+    ) -> None:
+        self.name = name
+        self.port = port
+        self.tls = tls
+        self.shared = port is None
+        self._running = running
+        self._detector = MQTTProtocolDetector()
+
+    def detect(self, prefix: bytes, alpn: str | None) -> bool | None:
+        """Ask :class:`MQTTProtocolDetector`."""
+        return self._detector.detect(prefix, alpn)
+
+    async def serve(self, conn: ConnectionView) -> None:
+        """Let the broker have the connection."""
+        FedConnection(conn, self._running())
+
+    async def refuse(self, conn: ConnectionView, why: Refusal) -> None:
+        """Close: before CONNECT there are no words for a refusal."""
+        conn.close()
+
+
+class FedConnection(Consumer, Shell):
+    """One client on a connection of the server's.
+
+    Args:
+        view: The connection.
+        actor: The broker.
+    """
+
+    __slots__ = ("_actor", "_connecting", "_inbound", "_link", "_reading", "_unread", "_view")
+
+    def __init__(self, view: ConnectionView, actor: BrokerActor) -> None:
+        self._view = view
+        self._actor = actor
+        self._link = actor.broker.open(self)
+        self._inbound = Inbound(actor.broker, self._link)
+        self._connecting = True
+        self._reading = True
+        self._unread: list[bytes] | None = None
+        actor.watch(view.aggregator)
+        view.deadline.set(actor.settings.connect_timeout)
+        view.attach(self)
+
+    # ------------------------------------------------------------------ what the server tells
+
+    def data_received(self, data: bytes) -> None:
+        """Put *data* into the broker's inbox; stop reading while that is full."""
+        inbound = self._inbound
+        if inbound.keep_alive and not inbound.buffered:
+            self._view.deadline.set(inbound.keep_alive)
+        if self._unread is not None:
+            self._unread.append(data)
+        elif not self._actor.receive(inbound, data):
+            self._unread = [data]
+            self._pause()
+            self._actor.when_there_is_room(self._try_again)
+
+    def eof_received(self) -> None:
+        """The client leaves."""
+        self._view.close()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The client is gone."""
+        self._actor.tell(Detach(self._inbound))
+
+    def writing_paused(self) -> None:
+        """The client does not read: keep back what is for it."""
+        if not self._link.ending:
+            self._link.congested = True
+
+    def writing_resumed(self) -> None:
+        """The client reads again."""
+        self._link.released()
+        self._write()
+        self._resume()
+        self._actor.tell(Writable(self._inbound))
+
+    def deadline_expired(self) -> None:
+        """The client has said nothing for too long."""
+        if self._connecting:
+            self.record_limit(
+                LimitExceeded(
+                    "mqtt_connect_timeout", allowed=self._actor.settings.connect_timeout,
+                    seen=self._actor.settings.connect_timeout,
+                )
+            )  # fmt: skip
+            self._link.close()
+            self._view.close()
+        else:
+            self._actor.tell(TimedOut(self._inbound))
+
+    def shutdown(self) -> None:
+        """The server stops: say so, and let the client go without its will."""
+        session = self._link.session
+        if session is not None:
+            session.will = None
+        self._link.end(ReasonCode.SERVER_SHUTTING_DOWN)
+        self.flush()
+
+    # ------------------------------------------------------------------ what the broker asks for
+
+    @property
+    def peername(self) -> Address | None:
+        """The peer's address."""
+        return self._view.peername
+
+    @property
+    def transport(self) -> Transport:
+        """TLS or not."""
+        return "tcp" if self._view.ssl is None else "tls"
+
+    @property
+    def certificate(self) -> Mapping[str, object] | None:
+        """The client's certificate, as ``ssl.SSLSocket.getpeercert()`` has it."""
+        return peer_certificate(self._view.ssl)
+
+    def flush(self) -> None:
+        """Write what the broker has for the client, in one go."""
+        link = self._link
+        if self._connecting and link.session is not None:
+            self._connecting = False
+            self._view.deadline.set(self._inbound.keep_alive)
+        if link.congested:
+            if len(link.out) > MAX_UNWRITTEN:
+                self._pause()
+            return
+        self._write()
+        if link.ending:
+            self._view.linger()
+
+    def park(self, decision: Awaitable[T], then: Callable[[T | BaseException], None]) -> None:
+        """Await *decision* in a task of its own; nothing is read meanwhile."""
+        self._pause()
+
+        def decided(outcome: object) -> None:
+            then(cast("T", outcome))
+            self._resume()
+
+        self._actor.decide(self._inbound, decision, decided)
+
+    def record_limit(self, limit: LimitExceeded) -> None:
+        """Log that the client went past *limit*."""
+        self._view.record_limit(limit)
+
+    # ------------------------------------------------------------------ inside
+
+    def _write(self) -> None:
+        out = self._link.out
+        if out:
+            data = out[0] if len(out) == 1 else b"".join(out)
+            out.clear()
+            self._actor.broker.stats.bytes_sent += len(data)
+            self._view.send(data)
+
+    def _try_again(self) -> None:
+        unread, self._unread = self._unread, None
+        for data in unread or ():
+            self.data_received(data)
+        self._resume()
+
+    def _pause(self) -> None:
+        if self._reading:
+            self._reading = False
+            self._view.pause_reading()
+
+    def _resume(self) -> None:
+        if not self._reading and self._unread is None and not self._link.parked:
+            self._reading = True
+            self._view.resume_reading()
+
+
+def peer_certificate(ssl: object | None) -> Mapping[str, object] | None:
+    """Return the verified certificate that a client showed; None if it showed none."""
+    found = getattr(ssl, "getpeercert", lambda: None)()
+    return cast("Mapping[str, object] | None", found or None)

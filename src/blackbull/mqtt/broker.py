@@ -1,0 +1,468 @@
+"""The broker's actor: one owner of all state, and an inbox that is taken in batches.
+
+Connections put what arrived into the inbox; so do timers and decisions of the application. A
+batch is everything that is there: it is handled without a pause, then each client that has
+something coming is written to, once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from math import inf
+
+from blackbull.abc import Aggregator
+from blackbull.actor import Actor, Message
+
+from .codec.types import ReasonCode
+from .codec.varint import decode_variable_byte_integer
+from .settings import MQTTSettings
+from .state.broker import Broker, Notice
+from .state.hooks import Hooks
+from .state.inbound import Inbound, describe
+from .state.local import LocalSubscriber
+from .state.publication import EMPTY, Publication, make_publication
+from .state.session import Subscription
+from .topics import validate_topic_filter, validate_topic_name
+
+logger = logging.getLogger("blackbull.mqtt")
+
+MESSAGE_RECEIVED = "message_received"
+MESSAGE_SENT = "message_sent"
+
+
+@dataclass(slots=True)
+class Received(Message):
+    """Bytes came from a client."""
+
+    inbound: Inbound
+    data: bytes
+
+
+@dataclass(slots=True)
+class Detach(Message):
+    """A client's connection is gone."""
+
+    inbound: Inbound
+
+
+@dataclass(slots=True)
+class TimedOut(Message):
+    """A client was silent for too long."""
+
+    inbound: Inbound
+
+
+@dataclass(slots=True)
+class Writable(Message):
+    """A client that was slow takes bytes again."""
+
+    inbound: Inbound
+
+
+@dataclass(slots=True)
+class Decided(Message):
+    """Something that the application was asked is decided."""
+
+    inbound: Inbound
+    then: Callable[[object], None]
+    outcome: object
+
+
+@dataclass(slots=True)
+class Wake(Message):
+    """Time has passed, or there is something to write."""
+
+
+@dataclass(slots=True)
+class Send(Message):
+    """For a connection's actor: write this.
+
+    Attributes:
+        packet: One or several encoded packets.
+    """
+
+    packet: bytes
+
+
+@dataclass(slots=True)
+class Close(Message):
+    """For a connection's actor: close the connection.
+
+    Attributes:
+        reason_code: Why, as the client was told.
+    """
+
+    reason_code: int = 0
+
+
+def new_client_id() -> str:
+    """Return a Client Identifier that nobody has and nobody can guess."""
+    return f"auto-{secrets.token_hex(8)}"
+
+
+def package_version() -> str:
+    """Return the version of the distribution that the broker came with."""
+    try:
+        return version("blackbull")
+    except PackageNotFoundError:  # run from a checkout
+        return "unknown"
+
+
+def observe_sent(aggregator: Aggregator, packets: list[bytes], *, level: int) -> None:
+    """Emit ``message_sent`` for each of *packets*."""
+    for packet in packets:
+        _, used = decode_variable_byte_integer(packet, 1)
+        kind, size = describe(packet[0], packet[1 + used :], level)
+        aggregator.message_sent_soon("mqtt", kind, size)
+
+
+@dataclass(slots=True)
+class Sinks:
+    """Where the broker's actor leaves what others are to do.
+
+    Attributes:
+        tap: Takes a message that taps are to see.
+        notice: Takes what the application's hooks are to be told.
+        aggregator: The event system.
+    """
+
+    tap: Callable[[Publication], object] | None = None
+    notice: Callable[[Notice], object] | None = None
+    aggregator: Aggregator | None = None
+
+
+class BrokerActor(Actor):
+    """Owns the subscriptions, sessions and retained messages; needs no locks.
+
+    Args:
+        settings: The limits; the defaults if None.
+        hooks: Whom the application asks to decide.
+        levels: The protocol levels that are spoken.
+
+    Attributes:
+        broker: The state.
+        settings: The limits.
+        sinks: Where messages for taps, hooks and events go.
+    """
+
+    def __init__(
+        self,
+        settings: MQTTSettings | None = None,
+        *,
+        hooks: Hooks | None = None,
+        levels: Sequence[int] = (4, 5),
+    ) -> None:
+        self.settings = settings or MQTTSettings()
+        super().__init__(inbox_maxsize=self.settings.broker_inbox_maxsize)
+        self.broker = Broker(
+            self.settings,
+            hooks=hooks,
+            new_client_id=new_client_id,
+            version=f"blackbull version {package_version()}",
+            levels=levels,
+        )
+        self.sinks = Sinks()
+        self._started = False
+        self._inbox_bytes = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = inf
+        self._decisions: set[asyncio.Task[None]] = set()
+        self._held: list[Callable[[], None]] = []
+        self._observing = (False, False)
+
+    async def run(self) -> None:
+        """Serve until :meth:`stop`; cancelling it is safe."""
+        now = asyncio.get_running_loop().time()
+        self.broker.start(now)
+        self._started = True
+        self._push(Wake())
+        try:
+            await super().run()
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            for task in list(self._decisions):
+                task.cancel()
+
+    # ------------------------------------------------------------------ from connections
+
+    def receive(self, inbound: Inbound, data: bytes) -> bool:
+        """Take what a client sent.
+
+        Returns:
+            False: the inbox is full; come again when :meth:`when_there_is_room` calls.
+        """
+        if self._inbox_bytes > self.settings.broker_inbox_max_bytes:
+            return False
+        if not self.offer(Received(inbound, data)):
+            return False
+        self._inbox_bytes += len(data)
+        return True
+
+    def when_there_is_room(self, call: Callable[[], None]) -> None:
+        """Call *call* once, after the next batch."""
+        self._held.append(call)
+
+    def tell(self, message: Message) -> None:
+        """Take a message that must not be lost, however full the inbox is.
+
+        There is at most one of each kind per connection, so what a peer can make of it is bounded.
+        """
+        self._push(message)
+
+    def decide(
+        self, inbound: Inbound, decision: Awaitable[object], then: Callable[[object], None]
+    ) -> None:
+        """Await *decision* outside the broker; call *then* with what came of it, in a batch."""
+        task = asyncio.get_running_loop().create_task(self._decide(inbound, decision, then))
+        self._decisions.add(task)
+        task.add_done_callback(self._decisions.discard)
+
+    async def _decide(
+        self, inbound: Inbound, decision: Awaitable[object], then: Callable[[object], None]
+    ) -> None:
+        outcome: object
+        try:
+            outcome = await decision
+        except Exception as error:
+            logger.exception("a hook raised; the client is refused")
+            outcome = error
+        self._push(Decided(inbound, then, outcome))
+
+    # ------------------------------------------------------------------ from the application
+
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int = 0,
+        retain: bool = False,
+        properties: Mapping[str, object] | None = None,
+    ) -> int:
+        """Publish a message in the application's own name.
+
+        Returns:
+            How many subscribers it is on its way to.
+
+        Raises:
+            LimitExceeded: it cannot be retained, and goes to nobody.
+            ValueError: *topic* is no Topic Name, *qos* is not 0, 1 or 2, or a property is wrong.
+        """
+        if not validate_topic_name(topic):
+            raise ValueError(f"{topic!r} is no topic that messages can be published to")
+        if qos not in {0, 1, 2}:
+            raise ValueError(f"qos is 0, 1 or 2, not {qos}")
+        self._set_time()
+        publication = make_publication(
+            topic, payload, qos=qos, retain=retain, properties=properties or EMPTY,
+            now=self.broker.stats.now,
+        )  # fmt: skip
+        self.broker.publish(publication)
+        route = self.broker.router.route(publication.raw_topic, topic)
+        self._wake()
+        return len(route.targets) + len(route.groups)
+
+    def add_local(
+        self,
+        filter: str,
+        receive: Callable[[Publication], bool],
+        *,
+        qos: int = 0,
+        reliable: bool = False,
+    ) -> LocalSubscription:
+        """Deliver what *filter* matches to *receive*; what is retained comes first.
+
+        Args:
+            filter: A Topic Filter.
+            receive: Takes a message; False: not now.
+            qos: The highest QoS with which messages come.
+            reliable: A message that is not taken waits, as one does for a client that is away;
+                else it is dropped.
+
+        Raises:
+            ValueError: *filter* is no Topic Filter.
+        """
+        if not validate_topic_filter(filter):
+            raise ValueError(f"{filter!r} is no topic filter")
+        broker = self.broker
+        subscriber = LocalSubscriber(
+            receive, stats=broker.stats,
+            max_queued=self.settings.max_queued_messages if reliable else 0,
+        )  # fmt: skip
+        broker.router.subscribe(
+            subscriber, Subscription(filter, qos, retain_as_published=True), filter
+        )
+        self._set_time()
+        for found in broker.retention.matching(filter, now=broker.stats.now):
+            subscriber.deliver(found, 0x31, ())
+        return LocalSubscription(self, subscriber, filter)
+
+    def watch(self, aggregator: Aggregator | None) -> None:
+        """Tell *aggregator* of messages as long as somebody listens to it."""
+        if aggregator is not None:
+            self.sinks.aggregator = aggregator
+
+    def _set_time(self) -> None:
+        if self._started:
+            self.broker.stats.now = asyncio.get_running_loop().time()
+
+    def _wake(self) -> None:
+        if self._started and not self._inbox:
+            self._push(Wake())
+
+    def _push(self, message: Message) -> None:
+        if self.stopped:
+            return
+        self._inbox.append(message)
+        self._arrived.set()
+
+    # ------------------------------------------------------------------ a batch
+
+    async def _handle_batch(self, batch: list[Message]) -> None:
+        self._inbox_bytes = 0
+        stats = self.broker.stats
+        stats.now = asyncio.get_running_loop().time()
+        if self.sinks.aggregator is not None:
+            self._observe(self.sinks.aggregator)
+        for message in batch:
+            if type(message) is Received:
+                stats.bytes_received += len(message.data)
+                try:
+                    message.inbound.receive(message.data)
+                except Exception:
+                    self._failed(message.inbound)
+            else:
+                self._other(message)
+        self._finish()
+
+    def _other(self, message: Message) -> None:
+        match message:
+            case Detach(inbound=inbound):
+                self._guarded(inbound, inbound.lost)
+            case TimedOut(inbound=inbound):
+                self._guarded(inbound, inbound.timed_out)
+            case Writable(inbound=inbound):
+                self._guarded(inbound, inbound.writable)
+            case Decided(inbound=inbound, then=then, outcome=outcome):
+                self._guarded(inbound, lambda: then(outcome))
+            case _:
+                pass
+
+    def _guarded(self, inbound: Inbound, call: Callable[[], object]) -> None:
+        try:
+            call()
+        except Exception:
+            self._failed(inbound)
+
+    def _failed(self, inbound: Inbound) -> None:
+        """A bug of ours costs one connection, not the broker."""
+        logger.exception("a packet could not be handled; its connection is closed")
+        inbound.link.end(ReasonCode.UNSPECIFIED_ERROR)
+        self.broker.detach(inbound.link, with_will=True, reason=ReasonCode.UNSPECIFIED_ERROR)
+
+    def _finish(self) -> None:
+        """Do what a batch leaves to be done: time, writing, taps, hooks."""
+        broker = self.broker
+        if broker.due <= broker.stats.now:
+            broker.tick()
+        more = broker.go_on()
+        broker.router.settle()
+        self._flush()
+        if more:
+            self._push(Wake())
+        self._arm()
+        self._pass_on()
+        if self._held:
+            held, self._held = self._held, []
+            for call in held:
+                call()
+
+    def _flush(self) -> None:
+        dirty = self.broker.dirty
+        sent = self.sinks.aggregator if self._observing[1] else None
+        for link in dirty:
+            if sent is not None:
+                observe_sent(sent, link.out, level=link.level)
+            link.shell.flush()
+        dirty.clear()
+
+    def _pass_on(self) -> None:
+        tapped = self.broker.router.tapped
+        if tapped:
+            if self.sinks.tap is not None:
+                for publication in tapped:
+                    self.sinks.tap(publication)
+            tapped.clear()
+        notices = self.broker.notices
+        if notices:
+            if self.sinks.notice is not None:
+                for notice in notices:
+                    self.sinks.notice(notice)
+            notices.clear()
+
+    def _arm(self) -> None:
+        due = self.broker.due
+        if due == self._timer_at and self._timer is not None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._timer_at = due
+        if due != inf:
+            self._timer = asyncio.get_running_loop().call_at(due, self._due)
+
+    def _due(self) -> None:
+        self._timer = None
+        self._push(Wake())
+
+    def _observe(self, aggregator: Aggregator) -> None:
+        """Look at each message by itself as long as somebody listens to its event."""
+        observing = (
+            aggregator.has_listeners(MESSAGE_RECEIVED), aggregator.has_listeners(MESSAGE_SENT)
+        )  # fmt: skip
+        if observing == self._observing:
+            return
+        self._observing = observing
+        self.broker.router.observed = any(observing)
+        self.broker.router.forget_routes()
+
+        def received(message_type: str, size: int) -> None:
+            aggregator.message_received_soon("mqtt", message_type, size)
+
+        self.broker.on_received = received if observing[0] else None
+
+
+class LocalSubscription:
+    """A subscription of the application, until it is closed."""
+
+    __slots__ = ("_actor", "_filter", "_subscriber")
+
+    def __init__(self, actor: BrokerActor, subscriber: LocalSubscriber, filter: str) -> None:
+        self._actor = actor
+        self._subscriber = subscriber
+        self._filter = filter
+
+    @property
+    def dropped(self) -> int:
+        """Messages that were not taken and could not wait."""
+        return self._subscriber.dropped
+
+    @property
+    def queued(self) -> int:
+        """Messages that wait."""
+        return len(self._subscriber.queue)
+
+    def resume(self) -> None:
+        """Ask for what waits."""
+        self._subscriber.resume()
+
+    def close(self) -> None:
+        """Take nothing more. Again: nothing."""
+        self._actor.broker.router.unsubscribe(self._subscriber, self._filter)
+        self._subscriber.queue.clear()

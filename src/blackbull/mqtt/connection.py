@@ -1,0 +1,266 @@
+"""MQTT over a reader and a writer: for connections that are not the server's own.
+
+:class:`MQTTConnectionActor` is one per connection. Its inbox carries what is to be written, and
+its :meth:`~MQTTConnectionActor.run`, which drains the inbox, is all that ever writes; beside it
+:meth:`~MQTTConnectionActor.read_loop` hands the broker what the client sends.
+:func:`serve_connection` joins the two.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Final, cast
+
+from blackbull.abc import Address, ProtocolContext, Reader, Writer
+from blackbull.actor import Actor
+from blackbull.actor import Message as ActorMessage
+from blackbull.errors import LimitExceeded, TransportError
+
+from .auth.requests import Transport
+from .binding import peer_certificate
+from .broker import BrokerActor, Close, Detach, Received, Send, TimedOut, Writable
+from .codec.framer import PacketFramer
+from .state.inbound import Inbound
+from .state.link import Shell, T
+from .state.publication import Publication
+from .tap import Handler, Message, TapActor, TapTable
+
+__all__ = ["MQTTConnectionActor", "PacketFramer", "serve_connection"]
+
+limits = logging.getLogger("blackbull.caps")
+
+CHUNK: Final = 65536
+HIGH_WATER: Final = 65536
+IDLE_POLL: Final = 0.01
+"""Seconds after which a reader that has nothing, and is not at its end, is asked again."""
+
+
+class MQTTConnectionActor(Actor, Shell):
+    """One client on a reader and a writer; nothing else writes to its writer.
+
+    Args:
+        writer: Where its packets go.
+        broker: The broker.
+        ctx: What is known of the connection.
+        transport: How the client is connected.
+        tap: Takes the messages that this client publishes.
+        app_handlers: Taps that are run before its next packet is read.
+    """
+
+    def __init__(
+        self,
+        writer: Writer,
+        broker: BrokerActor,
+        *,
+        ctx: ProtocolContext | None = None,
+        transport: Transport | None = None,
+        tap: TapActor | None = None,
+        app_handlers: Sequence[Handler] | None = None,
+    ) -> None:
+        super().__init__(inbox_maxsize=broker.settings.connection_inbox_maxsize)
+        self._writer = writer
+        self._broker = broker
+        self._ctx = ctx
+        self._transport = transport
+        self._link = broker.broker.open(self)
+        self._inbound = Inbound(broker.broker, self._link)
+        self._unwritten = 0
+        self._unparked = asyncio.Event()
+        self._unparked.set()
+        self._done = False
+        self._closed = asyncio.Event()
+        self._table = TapTable(app_handlers or ())
+        self._recorded: set[str] = set()
+        if tap is not None:
+            self._inbound.use_taps(tap.offer)
+        elif app_handlers is not None:
+            self._inbound.use_taps(None, inline=self._run_inline)
+        broker.watch(None if ctx is None else ctx.aggregator)
+
+    # ------------------------------------------------------------------ reading
+
+    async def read_loop(self, reader: Reader) -> None:
+        """Hand the broker what the client sends, until the connection ends.
+
+        It ends at the end of the stream, when the client says DISCONNECT or breaks a rule, after
+        too long a silence, and when it is cancelled.
+        """
+        while not self._done:
+            await self._unparked.wait()
+            try:
+                async with asyncio.timeout(self._patience()):
+                    data = await reader.read(CHUNK)
+            except TimeoutError:
+                self._broker.tell(TimedOut(self._inbound))
+                return
+            except TransportError:
+                return
+            if data:
+                await self._broker.send(Received(self._inbound, data))
+            elif reader.at_eof():
+                return
+            else:
+                await asyncio.sleep(IDLE_POLL)
+
+    def _patience(self) -> float | None:
+        if self._link.session is None:
+            return self._broker.settings.connect_timeout or None
+        return self._inbound.keep_alive or None
+
+    async def _run_inline(self, publications: list[Publication]) -> None:
+        for publication in publications:
+            await self._table.run(Message.of(publication))
+
+    async def settled(self) -> None:
+        """Return when the broker has taken note of the end and all it said is in the inbox."""
+        await self._closed.wait()
+
+    def detach(self) -> None:
+        """Tell the broker that the connection is gone."""
+        self._broker.tell(Detach(self._inbound))
+
+    # ------------------------------------------------------------------ writing
+
+    async def _handle_batch(self, batch: list[ActorMessage]) -> None:
+        packets = b"".join([message.packet for message in batch if isinstance(message, Send)])
+        if packets:
+            await self._writer.write(packets)
+            self._unwritten -= len(packets)
+            self._broker.broker.stats.bytes_sent += len(packets)
+            if self._link.congested and self._unwritten < HIGH_WATER // 4:
+                self._link.released()
+                self.flush()
+                self._broker.tell(Writable(self._inbound))
+        if any(isinstance(message, Close) for message in batch):
+            await self._writer.close()
+            self.stop()
+
+    # ------------------------------------------------------------------ what the broker asks for
+
+    @property
+    def peername(self) -> Address | None:
+        """The peer's address."""
+        return None if self._ctx is None else self._ctx.peername
+
+    @property
+    def transport(self) -> Transport:
+        """How the client is connected."""
+        if self._transport is not None:
+            return self._transport
+        return "tcp" if self._ctx is None or self._ctx.ssl is None else "tls"
+
+    @property
+    def certificate(self) -> Mapping[str, object] | None:
+        """The client's certificate."""
+        return None if self._ctx is None else peer_certificate(self._ctx.ssl)
+
+    def flush(self) -> None:
+        """Put what the broker has for the client into the inbox."""
+        link = self._link
+        if link.congested:
+            return
+        if link.out:
+            packets = b"".join(link.out)
+            if not self.offer(Send(packets)):
+                link.congested = not self.stopped
+                return
+            link.out.clear()
+            self._unwritten += len(packets)
+            if self._unwritten > HIGH_WATER and not link.ending:
+                link.congested = True
+        if link.ending and not self._done:
+            self._done = True
+            self._unparked.set()
+            self._closed.set()
+            self.offer(Close())
+
+    def park(self, decision: Awaitable[T], then: Callable[[T | BaseException], None]) -> None:
+        """Await *decision* in a task of its own; nothing is read meanwhile."""
+        self._unparked.clear()
+
+        def decided(outcome: object) -> None:
+            then(cast("T", outcome))
+            if not self._link.parked:
+                self._unparked.set()
+
+        self._broker.decide(self._inbound, decision, decided)
+
+    def record_limit(self, limit: LimitExceeded) -> None:
+        """Log that the client went past *limit*; for one of ours, once."""
+        if self._ctx is not None and self._ctx.record_limit is not None:
+            self._ctx.record_limit(limit)
+        elif limit.limit not in self._recorded:
+            self._recorded.add(limit.limit)
+            log_limit(limit, peer=self.peername)
+
+
+def log_limit(limit: LimitExceeded, *, peer: Address | None) -> None:
+    """Log a limit that fired, as the server does for its own connections."""
+    shown = "-" if peer is None else f"{peer[0]}:{peer[1]}"
+    limits.warning(
+        "%s (peer=%s protocol=mqtt)", limit, shown,
+        extra={
+            "cap": limit.limit, "requested": limit.seen, "limit": limit.allowed, "peer": shown,
+            "scope_path": "", "protocol": "mqtt",
+        },
+    )  # fmt: skip
+
+
+async def serve_connection(
+    reader: Reader,
+    writer: Writer,
+    ctx: ProtocolContext | None,
+    broker: BrokerActor,
+    *,
+    app_handlers: Sequence[Handler] | None = None,
+    tap: TapActor | None = None,
+    transport: Transport | None = None,
+) -> None:
+    """Serve one MQTT client until either side ends it: the body of a raw protocol handler.
+
+    However it ends, by its own end or by cancelling it, the broker learns of it, so that the
+    client's will is published unless the client has said goodbye.
+
+    Args:
+        reader: Where the client's bytes come from.
+        writer: Where ours go.
+        ctx: What is known of the connection.
+        broker: The broker, which runs.
+        app_handlers: Taps that are run before the client's next packet is read.
+        tap: Takes the messages that the client publishes.
+        transport: How the client is connected, if that is not TCP or TLS.
+    """
+    actor = MQTTConnectionActor(
+        writer, broker, ctx=ctx, transport=transport, tap=tap, app_handlers=app_handlers
+    )
+    writing = asyncio.ensure_future(actor.run())
+    reading = asyncio.ensure_future(actor.read_loop(reader))
+    try:
+        await asyncio.wait({writing, reading}, return_when=asyncio.FIRST_COMPLETED)
+        if reading.done() and not reading.cancelled():
+            reading.result()
+    finally:
+        actor.detach()
+        await _wind_up(actor, reading, writing)
+
+
+async def _wind_up(
+    actor: MQTTConnectionActor, reading: asyncio.Future[None], writing: asyncio.Future[None]
+) -> None:
+    """Let the last words be written, for a second at most, and end both halves."""
+    reading.cancel()
+    try:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1.0):
+                await actor.settled()
+                actor.stop()
+                await asyncio.wait({writing})
+    finally:
+        writing.cancel()
+        await asyncio.wait({reading, writing})
+    error = None if writing.cancelled() else writing.exception()
+    if error is not None and not isinstance(error, TransportError):
+        raise error

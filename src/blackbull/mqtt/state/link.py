@@ -1,0 +1,245 @@
+"""A connected client, as the broker sees it: what it may be sent, and what it is to be sent."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from math import inf
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from blackbull.abc import Address
+from blackbull.errors import LimitExceeded
+
+from ..codec.control import MQTTDisconnect
+from ..codec.packets import encode_packet
+from ..codec.types import ReasonCode
+
+if TYPE_CHECKING:
+    from ..auth.requests import ClientInfo, Transport
+    from .publication import Publication
+    from .session import Entry, Session
+    from .stats import Stats
+
+MAX_PACKET: Final = 268_435_460
+
+T = TypeVar("T")
+
+
+class Shell(ABC):
+    """Whoever does a link's I/O; it is called back within a batch and must not call the broker."""
+
+    @property
+    @abstractmethod
+    def peername(self) -> Address | None:
+        """The peer's address."""
+
+    @property
+    @abstractmethod
+    def transport(self) -> Transport:
+        """How the client is connected."""
+
+    @property
+    @abstractmethod
+    def certificate(self) -> Mapping[str, object] | None:
+        """The client's verified certificate."""
+
+    @abstractmethod
+    def flush(self) -> None:
+        """Write what is in ``link.out``; close the connection if ``link.ending``."""
+
+    @abstractmethod
+    def park(self, decision: Awaitable[T], then: Callable[[T | BaseException], None]) -> None:
+        """Wait for *decision* outside the broker; call *then*, in a batch, with what came of it."""
+
+    @abstractmethod
+    def record_limit(self, limit: LimitExceeded) -> None:
+        """Log that the client went past *limit*."""
+
+
+class Link:
+    """The broker's end of one network connection.
+
+    Args:
+        shell: Does its I/O.
+        dirty: The broker's list of links that have something to write.
+        stats: The broker's figures.
+
+    Attributes:
+        level: The protocol level, 4 or 5; 5 until CONNECT says otherwise.
+        session: The client's session, once it is accepted.
+        info: What the application knows of the client.
+        out: Packets that are to be written, oldest first.
+        congested: The peer does not take what was written; ``out`` is kept back.
+        window: QoS 1 and 2 messages that may be under way to the client.
+        outstanding: How many are.
+        max_packet: The longest packet that the client takes, in bytes.
+        max_held: Bytes of QoS 0 messages that are kept back for a congested client.
+        drop_when_slow: A message too many is dropped; else the client is disconnected.
+        ending: Nothing more is said or heard; the connection is closed once ``out`` is written.
+        parked: A decision is awaited; what arrives waits.
+        aliases: Topic Aliases that the client was told; None if it takes none.
+        topic_alias_maximum: How many it takes.
+        backlog: Retained messages that are being sent to it, and what came after them.
+        plain: It can be given the very bytes that another client of its level sent.
+    """
+
+    __slots__ = (
+        "_dirty", "_held", "aliases", "backlog", "congested", "drop_when_slow", "ending",
+        "info", "level", "max_held", "max_packet", "out", "outstanding", "parked", "plain",
+        "problem_information", "session", "shell", "stats", "topic_alias_maximum", "window",
+    )  # fmt: skip
+
+    def __init__(self, shell: Shell, *, dirty: list[Link], stats: Stats) -> None:
+        self.shell = shell
+        self.stats = stats
+        self.level = 5
+        self.session: Session | None = None
+        self.info: ClientInfo | None = None
+        self.out: list[bytes] = []
+        self.congested = False
+        self.window = 1
+        self.outstanding = 0
+        self.max_packet = MAX_PACKET
+        self.max_held = 0
+        self.drop_when_slow = True
+        self.ending = False
+        self.parked = False
+        self.problem_information = True
+        self.topic_alias_maximum = 0
+        self.aliases: dict[bytes, int] | None = None
+        self.backlog: deque[Entry] | None = None
+        self.plain = True
+        self._dirty = dirty
+        self._held = 0
+
+    def find_plain(self, longest: int) -> None:
+        """Find out whether it takes other clients' bytes as they are, *longest* bytes at most."""
+        self.plain = self.aliases is None and self.backlog is None and self.max_packet >= longest
+
+    def send(self, packet: bytes) -> None:
+        """Write *packet* with whatever else this batch has for the client."""
+        out = self.out
+        if not out:
+            self._dirty.append(self)
+        out.append(packet)
+
+    def hold(self, packets: bytes, *, count: int) -> None:
+        """Keep QoS 0 messages for a congested client as long as there is room."""
+        self._held += len(packets)
+        if self._held <= self.max_held:
+            self.out.append(packets)
+            return
+        self._held -= len(packets)
+        self.stats.publish_dropped += count
+        self.shell.record_limit(
+            LimitExceeded(
+                "mqtt_max_outbound_bytes", allowed=self.max_held, seen=self._held + len(packets)
+            )
+        )
+        if not self.drop_when_slow:
+            self.end(ReasonCode.QUOTA_EXCEEDED)
+
+    def released(self) -> None:
+        """The peer has taken what was written: nothing is kept back any more."""
+        self.congested = False
+        self._held = 0
+
+    def send_publication(
+        self, publication: Publication, first: int, packet_id: int, identifiers: tuple[int, ...]
+    ) -> bool:
+        """Write a PUBLISH packet.
+
+        Returns:
+            False when the client does not take packets that long: it is not sent.
+
+        Spec:
+            MQTT 5.0 §3.1.2.11.4 (MQTT-3.1.2-24, MQTT-3.1.2-25)
+        """
+        level = self.level
+        if level == 5 and (
+            identifiers or publication.expires_at != inf or self.aliases is not None
+        ):
+            return self._send_special(publication, first, packet_id, identifiers)
+        packet = publication.packet(level, first, packet_id)
+        if len(packet) > self.max_packet:
+            self.stats.publish_dropped += 1
+            return False
+        self.stats.publish_sent += 1
+        if self.congested and not first & 6:
+            self.hold(packet, count=1)
+        else:
+            self.send(packet)
+        return True
+
+    def end(self, reason: int, *, text: str = "", reference: str = "") -> None:
+        """Close the connection, with a DISCONNECT packet if the client is to understand it.
+
+        Args:
+            reason: The Reason Code.
+            text: The Reason String, for people.
+            reference: The server to use instead.
+
+        Spec:
+            MQTT 5.0 §3.14, §4.13
+        """
+        if self.ending:
+            return
+        if self.level == 5 and self.session is not None:
+            properties: dict[str, object] = {}
+            if text and self.problem_information:
+                properties["reason_string"] = text
+            if reference:
+                properties["server_reference"] = reference
+            packet = encode_packet(MQTTDisconnect(reason, properties))
+            if len(packet) > self.max_packet:
+                packet = encode_packet(MQTTDisconnect(reason))
+            self.send(packet)
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection once what is to be written is written."""
+        if not self.ending:
+            self.ending = True
+            self.congested = False
+            if not self.out or self not in self._dirty:
+                self._dirty.append(self)
+
+    def _send_special(
+        self, publication: Publication, first: int, packet_id: int, identifiers: tuple[int, ...]
+    ) -> bool:
+        topic = publication.raw_topic
+        alias, known = self._alias(topic)
+        packet = publication.special_packet(
+            first,
+            packet_id,
+            identifiers=identifiers,
+            alias=alias,
+            name_topic=not known,
+            now=self.stats.now,
+        )
+        if len(packet) > self.max_packet:
+            self.stats.publish_dropped += 1
+            if alias and not known and self.aliases is not None:
+                del self.aliases[topic]
+            return False
+        self.stats.publish_sent += 1
+        if self.congested and not first & 6:
+            self.hold(packet, count=1)
+        else:
+            self.send(packet)
+        return True
+
+    def _alias(self, topic: bytes) -> tuple[int, bool]:
+        """Return the Topic Alias of *topic*, 0 for none, and whether the client knows it."""
+        aliases = self.aliases
+        if aliases is None:
+            return 0, False
+        known = aliases.get(topic)
+        if known is not None:
+            return known, True
+        # What is kept back may yet be dropped, and its alias would never be told.
+        if self.congested or len(aliases) >= self.topic_alias_maximum:
+            return 0, False
+        aliases[topic] = alias = len(aliases) + 1
+        return alias, False

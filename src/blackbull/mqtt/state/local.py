@@ -1,0 +1,70 @@
+"""Subscriptions of the application itself."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from .session import Subscriber
+
+if TYPE_CHECKING:
+    from .publication import Publication
+    from .shared import Group
+    from .stats import Stats
+
+
+class LocalSubscriber(Subscriber):
+    """A part of the application that is delivered messages.
+
+    Args:
+        receive: Takes a message; False: not now.
+        stats: The broker's figures.
+        max_queued: Messages that wait until it says :meth:`resume`; 0: those it does not take
+            are dropped.
+
+    Attributes:
+        dropped: Messages that it did not get.
+        queue: Messages that wait.
+    """
+
+    __slots__ = ("_max_queued", "_receive", "_stats", "dropped", "queue")
+
+    def __init__(
+        self, receive: Callable[[Publication], bool], *, stats: Stats, max_queued: int = 0
+    ) -> None:
+        self.client_id = ""
+        self.link = None
+        self.dropped = 0
+        self.queue: deque[Publication] = deque()
+        self._receive = receive
+        self._max_queued = max_queued
+        self._stats = stats
+
+    @property
+    def connected(self) -> bool:
+        """It is always there."""
+        return True
+
+    @property
+    def ready(self) -> bool:
+        """Nothing waits for it."""
+        return not self.queue
+
+    def deliver(
+        self, publication: Publication, first: int, identifiers: tuple[int, ...],
+        group: Group | None = None,
+    ) -> None:  # fmt: skip
+        """Hand *publication* over, or let it wait, or drop it."""
+        if not self.queue and self._receive(publication):
+            return
+        if len(self.queue) < self._max_queued:
+            self.queue.append(publication)
+        else:
+            self.dropped += 1
+            self._stats.publish_dropped += 1
+
+    def resume(self) -> None:
+        """Hand over what waits, as far as it is taken."""
+        while self.queue and self._receive(self.queue[0]):
+            self.queue.popleft()

@@ -1,0 +1,364 @@
+"""Sessions: what outlives a client's connection."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from blackbull.errors import LimitExceeded
+
+from ..codec.types import ReasonCode
+from ..settings import MQTTSettings, Overflow
+
+if TYPE_CHECKING:
+    from .link import Link
+    from .publication import Publication
+    from .shared import Group
+    from .stats import Stats
+
+Entry: TypeAlias = "tuple[Publication, int, tuple[int, ...], Group | None]"
+"""A message for one subscriber: what, the first byte of its packet, which Subscription
+Identifiers go with it, and whose turn it was if the subscription is shared."""
+
+DUP: Final = 0x08
+PUBREL: Final = b"\x62\x02"
+
+
+@dataclass(slots=True, frozen=True)
+class Subscription:
+    """What a client asked for with one Topic Filter.
+
+    Attributes:
+        filter: The Topic Filter as the client wrote it.
+        qos: The highest QoS that it gets.
+        no_local: It does not get what it publishes itself.
+        retain_as_published: RETAIN is forwarded as it was set.
+        retain_handling: 0: retained messages are sent, 1: unless it was subscribed, 2: never.
+        identifier: The Subscription Identifier; 0 for none.
+
+    Spec:
+        MQTT 5.0 §3.8.3.1
+    """
+
+    filter: str
+    qos: int
+    no_local: bool = False
+    retain_as_published: bool = False
+    retain_handling: int = 0
+    identifier: int = 0
+
+
+class Subscriber(ABC):
+    """Somebody whom messages are delivered to: a client's session, or a part of the application."""
+
+    __slots__ = ("client_id", "link")
+
+    client_id: str
+    link: Link | None
+
+    @property
+    @abstractmethod
+    def connected(self) -> bool:
+        """It is there."""
+
+    @property
+    @abstractmethod
+    def ready(self) -> bool:
+        """It can take a message now, without queueing it."""
+
+    @abstractmethod
+    def deliver(
+        self, publication: Publication, first: int, identifiers: tuple[int, ...],
+        group: Group | None = None,
+    ) -> None:  # fmt: skip
+        """Take *publication*, with the first byte that its packet is to have."""
+
+
+@dataclass(slots=True, frozen=True)
+class Will:
+    """The message that is published when a connection ends without its client saying so.
+
+    Attributes:
+        topic: Where.
+        payload: What.
+        qos: With which QoS.
+        retain: Whether it is retained.
+        properties: As a PUBLISH packet would have them.
+        delay: Seconds that the client has to come back, before.
+
+    Spec:
+        MQTT 5.0 §3.1.2.5, §3.1.3.2
+    """
+
+    topic: str
+    payload: bytes
+    qos: int
+    retain: bool
+    properties: dict[str, object]
+    delay: int
+
+
+class Session(Subscriber):
+    """A client's state: subscriptions, messages under way and messages that wait.
+
+    Args:
+        client_id: The Client Identifier.
+        settings: The limits.
+        stats: The broker's figures.
+
+    Attributes:
+        link: The client's connection; None while it is away.
+        subscriptions: By Topic Filter, as the client wrote it.
+        inflight: By Packet Identifier, in the order in which they were sent: the message, or None
+            once the client has said PUBREC.
+        queue: Messages that wait for their turn.
+        received: Packet Identifiers of the QoS 2 messages that the client has not released.
+        expiry: Session Expiry Interval, in seconds.
+        expires_at: When the session ends if the client stays away; ``inf`` while it is there.
+        will: What is published if the connection ends without a word.
+        will_at: When; ``inf`` if it is not due.
+        dropped: Messages that it did not get.
+
+    Spec:
+        MQTT 5.0 §4.1
+    """
+
+    __slots__ = (
+        "_packet_id", "_queued_bytes", "_replay", "_settings", "_stats", "dropped", "expires_at",
+        "expiry", "inflight", "queue", "received", "subscriptions", "will", "will_at",
+    )  # fmt: skip
+
+    def __init__(self, client_id: str, *, settings: MQTTSettings, stats: Stats) -> None:
+        self.client_id = client_id
+        self.link: Link | None = None
+        self.subscriptions: dict[str, Subscription] = {}
+        self.inflight: dict[int, Entry | None] = {}
+        self.queue: deque[Entry] | None = None
+        self.received: set[int] | None = None
+        self.expiry = 0
+        self.expires_at = inf
+        self.will: Will | None = None
+        self.will_at = inf
+        self.dropped = 0
+        self._packet_id = 0
+        self._queued_bytes = 0
+        self._replay: deque[int] | None = None
+        self._settings = settings
+        self._stats = stats
+
+    @property
+    def connected(self) -> bool:
+        """The client has a connection."""
+        return self.link is not None
+
+    @property
+    def ready(self) -> bool:
+        """A message can be sent to the client now."""
+        link = self.link
+        return link is not None and not link.congested and link.outstanding < link.window
+
+    # ------------------------------------------------------------------ to the client
+
+    def deliver(
+        self, publication: Publication, first: int, identifiers: tuple[int, ...],
+        group: Group | None = None,
+    ) -> None:  # fmt: skip
+        """Send *publication*, or let it wait; QoS 0 does not wait for a client that is away."""
+        link = self.link
+        if link is None:
+            if first & 6:
+                self._enqueue((publication, first, identifiers, group))
+            else:
+                self._stats.publish_dropped += 1
+        elif link.backlog is not None:
+            self._behind_backlog(link.backlog, (publication, first, identifiers, group))
+        elif not first & 6:
+            link.send_publication(publication, first, 0, identifiers)
+        elif self.queue or self._replay or link.congested or link.outstanding >= link.window:
+            self._enqueue((publication, first, identifiers, group))
+        else:
+            self._transmit(link, (publication, first, identifiers, group))
+
+    def _transmit(self, link: Link, entry: Entry) -> None:
+        """Send a message with QoS 1 or 2 under a Packet Identifier that is free."""
+        inflight = self.inflight
+        packet_id = self._packet_id % 65535 + 1
+        while packet_id in inflight:
+            packet_id = packet_id % 65535 + 1
+        if link.send_publication(entry[0], entry[1], packet_id, entry[2]):
+            self._packet_id = packet_id
+            inflight[packet_id] = entry
+            link.outstanding += 1
+
+    def _enqueue(self, entry: Entry) -> None:
+        queue = self.queue
+        if queue is None:
+            queue = self.queue = deque()
+        size = entry[0].size
+        settings = self._settings
+        while len(queue) >= settings.max_queued_messages or (
+            self._queued_bytes + size > settings.max_queued_bytes
+        ):
+            self._overflow(len(queue) + 1)
+            if settings.overflow is Overflow.DROP_NEWEST or not queue:
+                return
+            self._queued_bytes -= queue.popleft()[0].size
+        queue.append(entry)
+        self._queued_bytes += size
+
+    def _behind_backlog(self, backlog: deque[Entry], entry: Entry) -> None:
+        if len(backlog) < self._settings.max_queued_messages + self._settings.max_retained:
+            backlog.append(entry)
+        else:
+            self._overflow(len(backlog) + 1)
+
+    def _overflow(self, seen: int) -> None:
+        self._stats.publish_dropped += 1
+        self.dropped += 1
+        if self.link is not None:
+            allowed = self._settings.max_queued_messages
+            self.link.shell.record_limit(
+                LimitExceeded("mqtt_max_queued_messages", allowed=allowed, seen=seen)
+            )
+
+    def pump(self) -> None:
+        """Send what waits, as far as the client takes it."""
+        link = self.link
+        if link is None:
+            return
+        while (replay := self._replay) and not link.congested:
+            if not self._send_again(link, replay[0]):
+                return
+            replay.popleft()
+        queue = self.queue
+        while queue and link.outstanding < link.window and not link.congested:
+            entry = queue.popleft()
+            self._queued_bytes -= entry[0].size
+            if entry[0].expires_at <= self._stats.now:
+                self._stats.publish_dropped += 1
+            elif entry[1] & 6:
+                self._transmit(link, entry)
+            else:
+                link.send_publication(entry[0], entry[1], 0, entry[2])
+
+    def _send_again(self, link: Link, packet_id: int) -> bool:
+        """Send anew what was under way when the last connection ended; False: not yet.
+
+        Spec:
+            MQTT 5.0 §4.4 (MQTT-4.4.0-1)
+        """
+        if packet_id not in self.inflight:
+            return True
+        entry = self.inflight[packet_id]
+        if entry is None:
+            link.send(PUBREL + packet_id.to_bytes(2, "big"))
+            return True
+        if link.outstanding >= link.window:
+            return False
+        if link.send_publication(entry[0], entry[1] | DUP, packet_id, entry[2]):
+            link.outstanding += 1
+        else:
+            del self.inflight[packet_id]
+        return True
+
+    def resume(self, link: Link) -> None:
+        """Go on over a new connection: what was under way is sent again, in its order."""
+        self.link = link
+        self.expires_at = inf
+        self._replay = deque(self.inflight) if self.inflight else None
+        self.pump()
+
+    # ------------------------------------------------------------------ what the client answers
+
+    def acknowledged(self, packet_id: int, link: Link) -> int:
+        """The client has said PUBACK.
+
+        Returns:
+            0, or the Reason Code of the protocol error.
+        """
+        entry = self.inflight.get(packet_id)
+        if entry is None or entry[1] & 4:
+            # An identifier that is not in use is no reason to end a connection: MQTT 5.0 §3.4.
+            return ReasonCode.PROTOCOL_ERROR if packet_id in self.inflight else 0
+        del self.inflight[packet_id]
+        link.outstanding -= 1
+        if self.queue or self._replay:
+            self.pump()
+        return 0
+
+    def taken(self, packet_id: int, link: Link, reason: int) -> int:
+        """The client has said PUBREC, with *reason*; it is answered with PUBREL or, refused, not.
+
+        Returns:
+            0, or the Reason Code of the protocol error.
+
+        Spec:
+            MQTT 5.0 §4.3.3 (MQTT-4.3.3-4)
+        """
+        if packet_id not in self.inflight:
+            if link.level == 5 and reason < 0x80:
+                link.send(b"\x62\x03" + packet_id.to_bytes(2, "big") + b"\x92")
+            elif reason < 0x80:
+                link.send(PUBREL + packet_id.to_bytes(2, "big"))
+            return 0
+        entry = self.inflight[packet_id]
+        if entry is not None and not entry[1] & 4:
+            return ReasonCode.PROTOCOL_ERROR
+        if reason >= 0x80:
+            self.completed(packet_id, link)
+            return 0
+        self.inflight[packet_id] = None
+        link.send(PUBREL + packet_id.to_bytes(2, "big"))
+        return 0
+
+    def completed(self, packet_id: int, link: Link) -> None:
+        """The client has said PUBCOMP, or refused a QoS 2 message."""
+        if packet_id not in self.inflight:
+            return
+        del self.inflight[packet_id]
+        if link.outstanding:
+            link.outstanding -= 1
+        if self.queue or self._replay:
+            self.pump()
+
+    # ------------------------------------------------------------------ the client leaves
+
+    def hand_over(self) -> list[Entry]:
+        """Take out what a shared subscription gave to this client and another may have instead.
+
+        A QoS 2 message that is under way stays: its delivery is completed here or never.
+
+        Spec:
+            MQTT 5.0 §4.8.2 (MQTT-4.8.2-4, MQTT-4.8.2-5)
+        """
+        under_way = [
+            packet_id
+            for packet_id, entry in self.inflight.items()
+            if entry is not None and not entry[1] & 4 and self._another_may_have(entry)
+        ]
+        handed = [entry for each in under_way if (entry := self.inflight.pop(each))]
+        if self.queue:
+            kept: deque[Entry] = deque()
+            for entry in self.queue:
+                (handed if self._another_may_have(entry) else kept).append(entry)
+            self.queue = kept
+            self._queued_bytes = sum(entry[0].size for entry in kept)
+        return handed
+
+    def _another_may_have(self, entry: Entry) -> bool:
+        group = entry[3]
+        return group is not None and group.has_other(self)
+
+    def keep_backlog(self, backlog: deque[Entry]) -> None:
+        """The connection ended before its backlog was sent: QoS 1 and 2 messages wait on."""
+        for entry in backlog:
+            if entry[1] & 6:
+                self._enqueue(entry)
+
+    @property
+    def queued_bytes(self) -> int:
+        """What the messages that wait hold together."""
+        return self._queued_bytes

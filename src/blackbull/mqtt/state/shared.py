@@ -1,0 +1,73 @@
+"""Shared subscriptions: each message goes to one member of the group."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .session import Subscriber, Subscription
+
+
+class Group:
+    """The members of one share name and filter; messages go round among them.
+
+    Args:
+        name: The ShareName.
+        filter: The Topic Filter without ``$share/`` and the name.
+
+    Attributes:
+        members: Their subscriptions, in the order in which they joined.
+
+    Spec:
+        MQTT 5.0 §4.8.2
+    """
+
+    __slots__ = ("_ring", "_turn", "filter", "members", "name")
+
+    def __init__(self, name: str, filter: str) -> None:
+        self.name = name
+        self.filter = filter
+        self.members: dict[Subscriber, Subscription] = {}
+        self._ring: list[Subscriber] = []
+        self._turn = 0
+
+    def join(self, member: Subscriber, subscription: Subscription) -> None:
+        """Add *member*, or replace its subscription."""
+        self.members[member] = subscription
+        self._ring = list(self.members)
+
+    def leave(self, member: Subscriber) -> None:
+        """Remove *member*."""
+        self.members.pop(member, None)
+        self._ring = list(self.members)
+
+    def has_other(self, member: Subscriber) -> bool:
+        """Return True when somebody else than *member* is there."""
+        return any(other is not member and other.connected for other in self._ring)
+
+    def next(self, *, qos: int, other_than: Subscriber | None = None) -> Subscriber | None:
+        """Return whose turn it is: a member that can take a message now, if there is one.
+
+        Args:
+            qos: Of the message: with QoS 1 and 2 it may wait for a member that is away.
+            other_than: A member that is passed over.
+        """
+        ring = self._ring
+        size = len(ring)
+        away: Subscriber | None = None
+        busy: Subscriber | None = None
+        for step in range(size):
+            member = ring[(self._turn + step) % size]
+            if member is other_than:
+                continue
+            if member.ready:
+                self._turn = (self._turn + step + 1) % size
+                return member
+            if member.connected:
+                busy = busy or member
+            else:
+                away = away or member
+        chosen = busy or (away if qos else None)
+        if chosen is not None:
+            self._turn = (ring.index(chosen) + 1) % size
+        return chosen

@@ -1,0 +1,38 @@
+"""What the broker counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Stats:
+    """The broker's time and figures since it started; ``$SYS`` topics show them.
+
+    Attributes:
+        now: Monotonic seconds, set before each batch.
+        started: *now* when the broker was made.
+        messages_received: Packets that came from clients.
+        messages_sent: Packets that were written to clients, PUBLISH packets aside.
+        publish_received: PUBLISH packets that came.
+        publish_sent: PUBLISH packets that were written.
+        publish_dropped: Deliveries that a limit, an expiry or an absent client undid.
+        bytes_received: Bytes that came.
+        bytes_sent: Bytes that were written.
+        connections_total: CONNECT packets that were accepted.
+        clients_maximum: The most clients that were connected at a time.
+        sessions_expired: Sessions that ended while their client was away.
+    """
+
+    now: float = 0.0
+    started: float = 0.0
+    messages_received: int = 0
+    messages_sent: int = 0
+    publish_received: int = 0
+    publish_sent: int = 0
+    publish_dropped: int = 0
+    bytes_received: int = 0
+    bytes_sent: int = 0
+    connections_total: int = 0
+    clients_maximum: int = 0
+    sessions_expired: int = 0

@@ -220,6 +220,7 @@ class Client:
             How many subscribers it is on its way to.
 
         Raises:
+            LimitExceeded: it cannot be retained, and goes to nobody.
             RuntimeError: no broker runs in this process.
             TypeError: *payload* has no JSON form.
             ValueError: *topic* is no Topic Name, or a property is impossible.

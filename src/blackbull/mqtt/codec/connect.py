@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, final
 
+from .clauses import clause_before_5
 from .errors import MQTTDecodeError, MQTTEncodeError, malformed, protocol_error
 from .message import MQTTMessage, bad_reason, check_end, check_reason
 from .properties import decode_properties, encode_properties
@@ -87,6 +88,16 @@ def decode_connect(body: bytes) -> MQTTConnect:
         MQTT 5.0 §3.1; MQTT 3.1.1 §3.1
     """
     level, at = _decode_level(body)
+    try:
+        return _decode_connect(body, at, level)
+    except MQTTDecodeError as error:
+        if level < 5:
+            error.spec = clause_before_5(error.spec)
+        raise
+
+
+def _decode_connect(body: bytes, at: int, level: int) -> MQTTConnect:
+    """Return the CONNECT of *body*, whose flags stand at *at*."""
     if at >= len(body):
         raise malformed("the connect flags are cut off", _SECTION)
     flags = body[at]

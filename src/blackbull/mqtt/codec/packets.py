@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from .clauses import clause_before_5
 from .connect import (
     MQTTConnack,
     MQTTConnect,
@@ -98,15 +99,19 @@ def check_first(first: int, level: int = 5) -> None:
     flags = first & 15
     if packet == PUBLISH:
         if flags & 6 == 6:
-            raise malformed("the QoS is 3", "MQTT 5.0 §3.3.1.2 [MQTT-3.3.1-4]")
+            raise _refuse("the QoS is 3", "MQTT 5.0 §3.3.1.2 [MQTT-3.3.1-4]", level)
         return
     if packet == 0 or (packet == AUTH and level < 5):
-        raise malformed(f"there is no packet type {packet}", "MQTT 5.0 §2.1.2")
+        raise _refuse(f"there is no packet type {packet}", "MQTT 5.0 §2.1.2", level)
     if level == 3 and _FLAGS[packet]:
         # MQTT 3.1 lets what it calls QoS 1 be sent again, marked so.
         flags &= ~_DUP
     if flags != _FLAGS[packet]:
-        raise malformed("a reserved flag is set", _FLAG_SPECS.get(packet, _ANY_FLAGS))
+        raise _refuse("a reserved flag is set", _FLAG_SPECS.get(packet, _ANY_FLAGS), level)
+
+
+def _refuse(message: str, spec: str, level: int) -> MQTTDecodeError:
+    return malformed(message, spec if level >= 5 else clause_before_5(spec))
 
 
 def packet_size(data: bytes, offset: int, level: int, maximum: int = 0) -> tuple[int, int]:
@@ -135,6 +140,8 @@ def packet_size(data: bytes, offset: int, level: int, maximum: int = 0) -> tuple
         length, size = scan_variable_byte_integer(data, offset + 1)
     except IncompletePacket:
         raise IncompletePacket(len(data) - offset + 1) from None
+    except MQTTDecodeError as error:
+        raise _refuse(str(error), error.spec, level) from None
     start = offset + 1 + size
     # A CONNECT may ask for another level, that has no such rule: see `check_minimal`.
     if size > 1 and data[start - 1] == 0 and level >= 5 and first != CONNECT << 4:
@@ -178,35 +185,40 @@ def decode_body(first: int, body: bytes, *, level: int = 5) -> MQTTMessage:
         MQTT 5.0 chapter 3; MQTT 3.1.1 chapter 3
     """
     packet = first >> 4
-    if packet == PUBLISH:
-        return decode_publish(first, body, level)
-    check_first(first, level)
-    if packet <= PUBREC:
-        if packet == PUBACK:
-            return decode_puback(body, level)
-        if packet == CONNECT:
-            return decode_connect(body)
-        if packet == CONNACK:
-            return decode_connack(body, level)
-        return decode_pubrec(body, level)
-    if packet == PUBREL:
-        return decode_pubrel(body, level)
-    if packet == PUBCOMP:
-        return decode_pubcomp(body, level)
-    if packet == SUBSCRIBE:
-        return decode_subscribe(body, level)
-    if packet == SUBACK:
-        return decode_suback(body, level)
-    if packet == UNSUBSCRIBE:
-        return decode_unsubscribe(body, level)
-    if packet == UNSUBACK:
-        return decode_unsuback(body, level)
-    if packet == DISCONNECT:
-        return decode_disconnect(body, level)
-    if packet == AUTH:
-        return decode_auth(body, level)
-    check_end(body, 0)
-    return MQTTPingreq() if packet == PINGREQ else MQTTPingresp()
+    try:
+        if packet == PUBLISH:
+            return decode_publish(first, body, level)
+        check_first(first, level)
+        if packet <= PUBREC:
+            if packet == PUBACK:
+                return decode_puback(body, level)
+            if packet == CONNECT:
+                return decode_connect(body)
+            if packet == CONNACK:
+                return decode_connack(body, level)
+            return decode_pubrec(body, level)
+        if packet == PUBREL:
+            return decode_pubrel(body, level)
+        if packet == PUBCOMP:
+            return decode_pubcomp(body, level)
+        if packet == SUBSCRIBE:
+            return decode_subscribe(body, level)
+        if packet == SUBACK:
+            return decode_suback(body, level)
+        if packet == UNSUBSCRIBE:
+            return decode_unsubscribe(body, level)
+        if packet == UNSUBACK:
+            return decode_unsuback(body, level)
+        if packet == DISCONNECT:
+            return decode_disconnect(body, level)
+        if packet == AUTH:
+            return decode_auth(body, level)
+        check_end(body, 0)
+        return MQTTPingreq() if packet == PINGREQ else MQTTPingresp()
+    except MQTTDecodeError as error:
+        if level < 5 and packet != CONNECT:  # which went by its own level
+            error.spec = clause_before_5(error.spec)
+        raise
 
 
 def decode_packet(data: bytes, *, level: int = 5) -> MQTTMessage:

@@ -116,8 +116,11 @@ def decode_publish(first: int, body: bytes, level: int) -> MQTTPublish:
         at += 2
     properties: dict[str, object] = {}
     if level >= 5:
-        properties, taken = decode_properties(body, at, packet=PUBLISH)
-        at += taken
+        if at < len(body) and body[at] == 0:
+            at += 1
+        else:
+            properties, taken = decode_properties(body, at, packet=PUBLISH)
+            at += taken
         if not topic and "topic_alias" not in properties:
             raise protocol_error("there is no topic and no alias of one", _NO_TOPIC)
     elif not topic:

@@ -181,7 +181,7 @@ def decode_suback(body: bytes, level: int) -> MQTTSuback:
         at += taken
     codes = list(body[at:])
     if not codes:
-        raise malformed("a SUBACK has no reason code", "MQTT 5.0 §3.9.3 [MQTT-3.8.4-6]")
+        raise malformed("a SUBACK has no reason code", "MQTT 5.0 §3.8.4 [MQTT-3.8.4-6]")
     for code in codes:
         if level >= 5:
             check_reason(SUBACK, code)

@@ -6,6 +6,7 @@ own.
 
 from __future__ import annotations
 
+from .asyncapi import AsyncAPIExtension
 from .auth.requests import ClientInfo, ConnectRequest, Identity
 from .broker import BrokerActor
 from .codec.types import ReasonCode
@@ -16,6 +17,7 @@ from .state.hooks import Refusal
 from .tap import Message, Subscription, Tap, TapActor
 
 __all__ = [
+    "AsyncAPIExtension",
     "BrokerActor",
     "ClientInfo",
     "ConnectRequest",

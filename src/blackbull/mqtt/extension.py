@@ -15,7 +15,7 @@ from .application import Application
 from .auth.requests import EnhancedAuthentication
 from .binding import MQTTBinding, MQTTProtocolDetector
 from .broker import BrokerActor
-from .client import EXACTLY_ONCE, MAX_QUEUED, Messages
+from .client import EXACTLY_ONCE, MAX_QUEUED, Client, Messages
 from .registration import CallbackT
 from .settings import MQTTSettings, Overflow
 from .state.broker import Notice
@@ -242,6 +242,11 @@ class MQTTExtension(Extension[Host]):
         return self._application.registration.iter_subscriptions()
 
     # ------------------------------------------------------------------ the application as a client
+
+    @property
+    def client(self) -> Client:
+        """Publishes and subscribes for the application; tests attach a broker of their own."""
+        return self._application.client
 
     async def publish(
         self,

@@ -1,0 +1,1 @@
+"""What tests of applications use: doubles that need no network."""

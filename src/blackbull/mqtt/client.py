@@ -28,6 +28,10 @@ EXACTLY_ONCE: Final = 2
 class LocalSubscription(Protocol):
     """A subscription of the application's, as the broker keeps it."""
 
+    @property
+    def dropped(self) -> int:
+        """Messages that were not taken and could not wait."""
+
     def resume(self) -> None:
         """Deliver what waits."""
 

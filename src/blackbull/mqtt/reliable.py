@@ -3,7 +3,8 @@
 Each has a task of its own. A message whose callback raised is tried again, after a pause that
 doubles from time to time, until the callback returns. Meanwhile the messages behind it have their
 turn; when too many are waiting for another try, no more are taken, and the broker keeps them as it
-keeps a client's that is away. Of the messages that are due, the oldest comes first.
+keeps a client's that is away: as many as the settings say, and what is lost beyond that is logged.
+Of the messages that are due, the oldest comes first.
 """
 
 from __future__ import annotations
@@ -78,6 +79,7 @@ class ReliableTap:
         self._busy = 0
         self._taken = 0
         self._refused = False
+        self._lost = 0
         self._news = asyncio.Event()
         self._stopping = False
         self._local: LocalSubscription | None = None
@@ -152,6 +154,16 @@ class ReliableTap:
         elif self._refused and self._local is not None:
             self._refused = False
             self._local.resume()
+            self._tell_lost(self._local.dropped)
+
+    def _tell_lost(self, lost: int) -> None:
+        if lost > self._lost:
+            self._lost = lost
+            logger.error(
+                "%s() is too slow: the broker could not keep %d messages for it",
+                self.tap.name,
+                lost,
+            )
 
     def _pause(self, tries: int) -> float:
         # Beyond 2**32 times the first pause, longer than any longest one, it stays.

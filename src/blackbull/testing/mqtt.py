@@ -177,6 +177,7 @@ class _LocalSubscription:
         filter: str,
         receive: Callable[[Published], bool],
     ) -> None:
+        self.dropped = 0
         self.filter = filter
         self.receive = receive
         self._among = among

@@ -19,19 +19,22 @@ class FakeSubscription:
         receive: Callable[[Published], bool],
         *,
         reliable: bool,
+        max_queued: int,
     ) -> None:
+        self.dropped = 0
         self.filter = filter
         self.receive = receive
         self.reliable = reliable
         self.queue: deque[Published] = deque()
         self._broker = broker
+        self._max_queued = max_queued if reliable else 0
 
     def deliver(self, message: Published) -> None:
         if self.queue or not self.receive(message):
-            if self.reliable:
+            if len(self.queue) < self._max_queued:
                 self.queue.append(message)
             else:
-                self._broker.dropped += 1
+                self.dropped += 1
 
     def resume(self) -> None:
         while self.queue and self.receive(self.queue[0]):
@@ -47,7 +50,7 @@ class FakeBroker:
     def __init__(self) -> None:
         self.subscriptions: list[FakeSubscription] = []
         self.published: list[Message] = []
-        self.dropped = 0
+        self.max_queued = 1000
 
     def publish(
         self,
@@ -73,6 +76,8 @@ class FakeBroker:
         qos: int = 0,
         reliable: bool = False,
     ) -> FakeSubscription:
-        subscription = FakeSubscription(self, filter, receive, reliable=reliable)
+        subscription = FakeSubscription(
+            self, filter, receive, reliable=reliable, max_queued=self.max_queued
+        )
         self.subscriptions.append(subscription)
         return subscription

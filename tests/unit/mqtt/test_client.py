@@ -346,3 +346,21 @@ async def test_reliable_tap_stops_after_one_more_try(
     assert tries == ["a", "a", "b"]
     assert broker.subscriptions == []
     assert "did not get 2 messages" in caplog.text
+
+
+async def test_reliable_tap_logs_what_the_broker_could_not_keep(
+    broker: FakeBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    gate = asyncio.Event()
+
+    async def slow(msg: Message) -> None:
+        await gate.wait()
+
+    broker.max_queued = 2
+    tap = ReliableTap(compile_tap("t", slow), max_held=1)
+    async with serving(tap, broker):
+        for _ in range(6):
+            broker.publish("t", b"x")
+        gate.set()
+        await until(lambda: tap.held == 0)
+    assert "slow() is too slow: the broker could not keep 3 messages for it" in caplog.text

@@ -241,8 +241,12 @@ class SocketProtocol(asyncio.Protocol, ConnectionView):
         if self._ended:
             self._transport.close()
             return
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
+        try:
+            if self._transport.can_write_eof():
+                self._transport.write_eof()
+        except OSError:  # the peer has reset the connection, and nobody has told us yet
+            self._transport.abort()
+            return
         self.resume_reading()
 
 

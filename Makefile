@@ -5,8 +5,9 @@ PYTHON ?= python3
 VENV   := $(if $(filter python3,$(notdir $(PYTHON))),.venv,.venv-$(notdir $(PYTHON)))
 BIN    := $(VENV)/bin
 TESTS  ?= tests
+SECONDS_OF_SOAK ?= 600
 
-.PHONY: help demo test check bench docs clean
+.PHONY: help demo test check bench soak docs clean
 .DELETE_ON_ERROR:
 
 help:
@@ -14,6 +15,7 @@ help:
 	@echo "make test    run the test suite (TESTS=tests/unit for a part of it)"
 	@echo "make check   ruff, mypy --strict, architecture tests"
 	@echo "make bench   measure against other servers (needs wrk, h2load and a C compiler)"
+	@echo "make soak    keep the MQTT broker busy for ten minutes and see whether it keeps its promises"
 	@echo "make docs    build the documentation into site/"
 	@echo "PYTHON=python3.13 make test   uses that interpreter"
 
@@ -36,6 +38,9 @@ bench: $(VENV)/.ready-bench
 	@status=0; for suite in http ws http2 mqtt/compare mqtt/tap_throughput; do \
 	    echo "$(BIN)/python bench/$$suite.py"; $(BIN)/python bench/$$suite.py || status=1; done; \
 	exit $$status
+
+soak: $(VENV)/.ready-standard
+	$(BIN)/python scripts/soak.py $(SECONDS_OF_SOAK)
 
 docs: $(VENV)/.ready-docs
 	$(BIN)/mkdocs build --strict --quiet --config-file scripts/mkdocs.yml

@@ -315,9 +315,9 @@ async def broker() -> AsyncIterator[tuple[int, int]]:
     finally:
         process.terminate()
         await process.wait()
-        complaints = (await drain).decode() if drain else ""
-    if complaints:
-        raise BrokenPromiseError(f"the broker complains:\n{complaints[-3000:]}")
+        lines = (await drain).decode().splitlines() if drain else []
+    if complaints := [line for line in lines if not line.startswith("blackbull: stopping")]:
+        raise BrokenPromiseError("\n".join(["the broker complains:", *complaints[-30:]]))
 
 
 def flat(samples: list[int]) -> str:

@@ -166,7 +166,7 @@ class Soak:
             ending.set()
             await living
             await asyncio.sleep(self.chance.choice((0, 0, 0.02, 0.3)))
-        client.on_message = lambda _: None
+        client.exorcise()
 
     def choose(self) -> str:
         """Choose how a life ends."""
@@ -211,6 +211,7 @@ class Soak:
                 self.kept[topic] = {payload}
             ending.set()
             await living
+            client.exorcise()
 
     async def settle(self) -> None:
         """Wait until everything has arrived.

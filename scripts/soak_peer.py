@@ -125,7 +125,7 @@ class Client:
             async with asyncio.timeout(TIMEOUT):
                 writer.write(self._connect())
                 await self._greeted(*await self._read(reader))
-            self._exorcise()
+            self.exorcise()
             self._writer = writer
             self._resume()
             reading = asyncio.create_task(self._attend(reader))
@@ -157,7 +157,8 @@ class Client:
         elif how == "haunt":
             self._ghost = writer
 
-    def _exorcise(self) -> None:
+    def exorcise(self) -> None:
+        """Close the old connection that is still open, if there is one."""
         if self._ghost is not None:
             self._ghost.transport.abort()
             self._ghost = None
@@ -238,10 +239,13 @@ class Client:
             self.received.discard(number)
             self._write(packet(PUBCOMP << 4, struct.pack(">H", number)))
             return
+        if kind == PUBCOMP:
+            # PUBREL is sent again over the next connection: then it may be that both know already.
+            if self.sending.pop(number, None):
+                self.settled += 1
+                self._slots.release()
+            return
         if number not in self.sending or (reason and reason[0] >= 0x80):
-            # PUBCOMP may come twice when PUBREL was sent twice.
-            if kind == PUBCOMP:
-                return
             raise BrokenPromiseError(f"{self.name}: packet {kind} for {number}, reason {reason!r}")
         if kind == PUBREC:
             self.sending[number].released = True

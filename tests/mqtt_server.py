@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import fields
 
 import pytest_asyncio
 
 from blackbull import BlackBull
 from blackbull.config import Settings
 from blackbull.mqtt import MQTTExtension
+from blackbull.mqtt.settings import MQTTSettings
 from blackbull.server import Server
 from tests.mqtt_peer import Peer, Step, hang_up, play
 
@@ -43,20 +45,24 @@ class Broker:
         await play(self.port, steps)
 
 
-@asynccontextmanager
-async def running(mqtt: MQTTExtension | None = None, **settings: object) -> AsyncIterator[Broker]:
-    """Run a broker.
+SETTINGS = {field.name for field in fields(MQTTSettings)}
 
-    Args:
-        mqtt: The extension; its port is 0.
-        settings: What else the extension is made with.
-    """
+
+def extension(**given: object) -> MQTTExtension:
+    """Return an extension on a port that is free; what is *given* is settings or arguments."""
+    settings = {name: given.pop(name) for name in list(given) if name in SETTINGS}
+    return MQTTExtension(port=0, settings=MQTTSettings(**settings), **given)
+
+
+@asynccontextmanager
+async def running(**given: object) -> AsyncIterator[Broker]:
+    """Run a broker with what is *given*: settings, or arguments of the extension."""
     app = BlackBull()
-    extension = app.add_extension(mqtt or MQTTExtension(port=0, **settings))
+    mqtt = app.add_extension(extension(**given))
     server = Server(app, settings=Settings(port=0))
     await server.start()
     (port,) = {each.address[1] for each in server.listening if each.protocol == "mqtt"}
-    broker = Broker(port, app, extension)
+    broker = Broker(port, app, mqtt)
     try:
         yield broker
     finally:

@@ -214,11 +214,11 @@ async def test_server_keep_alive_is_said_and_counts() -> None:
 
 @spec("MQTT 5.0 §3.2.2.3.15", "MQTT-3.1.2-28", "Response Information when it is asked for")
 async def test_response_information_is_asked_for_may_be_sent() -> None:
-    async with running(response_information="answers/%c") as broker:
+    async with running(response_information="answers") as broker:
         a, b = broker.peers("a b")
         await broker.play(
             a.send(connect(request_response_information=1)),
-            a.expect(connack(response_information="answers/a")),
+            a.expect(connack(response_information="answers")),
             b.send(connect()),                     b.expect(connack(response_information=None)),
         )  # fmt: skip
 

@@ -255,6 +255,7 @@ class Session(Subscriber):
         entry = self.inflight[packet_id]
         if entry is None:
             link.send(PUBREL + packet_id.to_bytes(2, "big"))
+            link.outstanding += 1  # its PUBCOMP makes room for no more than itself
             return True
         if link.outstanding >= link.window:
             return False

@@ -73,7 +73,6 @@ class Conversation:
             raise _unexpected("MQTT 5.0 §4.12.1")
         if not step.done:
             return
-        self._exchange = None
         if not step.ok:
             raise MQTTDecodeError(
                 "the client could not prove who it is",
@@ -93,6 +92,8 @@ class Conversation:
         if not step.done:
             packet = MQTTAuth(ReasonCode.CONTINUE_AUTHENTICATION, self.properties(step))
             self._link.send(encode_packet(packet))
+        else:
+            self._exchange = None
         return step
 
     def _check_method(self, packet: MQTTAuth) -> None:

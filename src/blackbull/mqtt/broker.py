@@ -363,8 +363,7 @@ class BrokerActor(Actor):
     def _failed(self, inbound: Inbound) -> None:
         """A bug of ours costs one connection, not the broker."""
         logger.exception("a packet could not be handled; its connection is closed")
-        inbound.link.end(ReasonCode.UNSPECIFIED_ERROR)
-        self.broker.detach(inbound.link, with_will=True, reason=ReasonCode.UNSPECIFIED_ERROR)
+        inbound.fail(ReasonCode.UNSPECIFIED_ERROR)
 
     def _finish(self) -> None:
         """Do what a batch leaves to be done: time, writing, taps, hooks."""

@@ -9,10 +9,10 @@ from blackbull.errors import LimitExceeded
 
 from ..auth.requests import AuthStep, ClientInfo, ConnectRequest, Identity
 from ..codec.connect import MQTTConnack, MQTTConnect
-from ..codec.control import MQTTAuth
+from ..codec.control import MQTTAuth, MQTTDisconnect
 from ..codec.errors import MQTTDecodeError
 from ..codec.packets import decode_body, encode_packet
-from ..codec.types import CONNACK, REASON_CODES, ConnectReturnCode, ReasonCode
+from ..codec.types import CONNACK, CONNECT, REASON_CODES, ConnectReturnCode, ReasonCode
 from ..settings import SlowPolicy
 from ..topics import validate_topic_name
 from .authentication import Conversation
@@ -91,11 +91,7 @@ class Admission:
         try:
             if self.conversation is not None and self._connect is not None:
                 return self._auth(self.conversation, self._connect, first, body)
-            if first >> 4 != 1:
-                raise MQTTDecodeError(
-                    "the first packet is no CONNECT", reason_code=ReasonCode.PROTOCOL_ERROR,
-                    spec="MQTT 5.0 §3.1 [MQTT-3.1.0-1]",
-                )  # fmt: skip
+            self.expect(first)
             self._level = announced_level(body)
             return self._decide(self._decode(first, body))
         except Refused as refused:
@@ -105,6 +101,18 @@ class Admission:
                 reference=refusal.server_reference,
             )  # fmt: skip
             return False
+
+    def expect(self, first: int) -> None:
+        """Look at the *first* byte of a packet, even before the rest has arrived.
+
+        Raises:
+            MQTTDecodeError: it is not the packet that has to come now.
+        """
+        if self.conversation is None and first >> 4 != CONNECT:
+            raise MQTTDecodeError(
+                "the first packet is no CONNECT", reason_code=ReasonCode.PROTOCOL_ERROR,
+                spec="MQTT 5.0 §3.1 [MQTT-3.1.0-1]",
+            )  # fmt: skip
 
     def refuse(self, reason: int, *, text: str = "", reference: str = "") -> None:
         """Turn the client away with CONNACK, where its version has one for that, and close."""
@@ -120,7 +128,11 @@ class Admission:
             if reference:
                 properties["server_reference"] = reference
             code = reason if allowed else int(ReasonCode.UNSPECIFIED_ERROR)
-            link.send(encode_packet(MQTTConnack(False, code, properties)))
+            packet = encode_packet(MQTTConnack(False, code, properties))
+            if len(packet) > link.max_packet:
+                packet = encode_packet(MQTTConnack(False, code))
+            if len(packet) <= link.max_packet:
+                link.send(packet)
         elif self._level and reason in _RETURN_CODES:
             code = int(_RETURN_CODES[ReasonCode(reason)])
             link.send(encode_packet(MQTTConnack(False, code), level=4))
@@ -137,6 +149,8 @@ class Admission:
         packet = decode_body(first, body)
         assert isinstance(packet, MQTTConnect)
         self._link.level = packet.proto_level
+        most = cast("int", packet.properties.get("maximum_packet_size", self._link.max_packet))
+        self._link.max_packet = most
         self._check(packet)
         return packet
 
@@ -181,6 +195,9 @@ class Admission:
         self, conversation: Conversation, packet: MQTTConnect, first: int, body: bytes
     ) -> bool:
         auth = decode_body(first, body, level=5)
+        if isinstance(auth, MQTTDisconnect):
+            self._link.close()
+            return False
         if not isinstance(auth, MQTTAuth):
             raise MQTTDecodeError(
                 "only AUTH can follow", reason_code=ReasonCode.PROTOCOL_ERROR,
@@ -283,7 +300,6 @@ class Admission:
                 asked.get("session_expiry_interval", 0), settings.max_session_expiry
             )
             link.window = min(asked.get("receive_maximum", 65535), settings.max_inflight)
-            link.max_packet = asked.get("maximum_packet_size", link.max_packet)
             link.problem_information = bool(asked.get("request_problem_information", 1))
             link.topic_alias_maximum = asked.get("topic_alias_maximum", 0)
             link.aliases = {} if link.topic_alias_maximum else None

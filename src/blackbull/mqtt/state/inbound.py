@@ -112,7 +112,7 @@ class Inbound:
             self._violated(error)
         except LimitExceeded as limit:
             self.link.shell.record_limit(limit)
-            self._fail(limit.code or ReasonCode.QUOTA_EXCEEDED)
+            self.fail(limit.code or ReasonCode.QUOTA_EXCEEDED)
         else:
             if at < len(data) and not self.link.ending:
                 self._keep(data, at)
@@ -145,6 +145,8 @@ class Inbound:
             if after - at > self._max_packet:
                 raise self._too_large(after - at)
             if after > end:
+                if self._admission is not None:
+                    self._admission.expect(first)
                 self._need = after - at
                 return at
             if first == 0x30 and link.session is not None:
@@ -252,9 +254,10 @@ class Inbound:
             link.send(b"\x50\x02" + packet_id.to_bytes(2, "big"))
             return
         broker.stats.publish_received += 1
-        if route.refusal:
-            reason = route.refusal
-        else:
+        reason = route.refusal
+        if qos == 1 and session.received:
+            reason = reason or self._check_identifier(session.received, packet_id)
+        if not reason:
             publication = Publication(
                 raw_topic, tail, payload_at=payload_at, qos=qos, retain=bool(first & 1),
                 expires_at=expiry, publisher=session.client_id,
@@ -266,6 +269,31 @@ class Inbound:
             self._acknowledge(qos, packet_id, reason)
         if self._inline is not None and self._tapped:
             self._wait_for_taps(self._inline)
+
+    def _check_identifier(self, received: set[int], packet_id: int) -> int:
+        """Return the Reason Code with which a QoS 1 message is refused; 0: it is not.
+
+        Args:
+            received: The Packet Identifiers of QoS 2 messages that are not released.
+            packet_id: Its own.
+
+        Raises:
+            LimitExceeded: too many messages are under way.
+        """
+        if packet_id in received:
+            return int(ReasonCode.PACKET_IDENTIFIER_IN_USE)
+        self._check_quota(received)
+        return 0
+
+    def _check_quota(self, received: set[int]) -> None:
+        most = self._broker.settings.receive_maximum
+        # A client of MQTT 3.1.1 has not heard of a limit; there are 65,535 identifiers.
+        if len(received) >= most and self.link.level == 5:
+            raise LimitExceeded(
+                "mqtt_receive_maximum", allowed=most, seen=len(received) + 1,
+                code=ReasonCode.RECEIVE_MAXIMUM_EXCEEDED,
+                spec="MQTT 5.0 §3.3.4 [MQTT-3.3.4-7]",
+            )  # fmt: skip
 
     def _take(self, publication: Publication, route: Route) -> int:
         """Publish what came; return the Reason Code."""
@@ -296,12 +324,7 @@ class Inbound:
         assert session is not None
         if session.received is None:
             session.received = set()
-        if len(session.received) >= self._broker.settings.receive_maximum:
-            raise LimitExceeded(
-                "mqtt_receive_maximum", allowed=self._broker.settings.receive_maximum,
-                seen=len(session.received) + 1, code=ReasonCode.RECEIVE_MAXIMUM_EXCEEDED,
-                spec="MQTT 5.0 §3.3.4 [MQTT-3.3.4-9]",
-            )  # fmt: skip
+        self._check_quota(session.received)
         session.received.add(packet_id)
 
     def use_taps(
@@ -353,6 +376,12 @@ class Inbound:
             return raw_topic, packet_id, body[at:], 1, inf
         packet = decode_body(first, body, level=5)
         assert isinstance(packet, MQTTPublish)
+        if "subscription_identifier" in packet.properties:
+            raise MQTTDecodeError(
+                "subscription identifiers are the broker's to send",
+                reason_code=ReasonCode.PROTOCOL_ERROR,
+                spec="MQTT 5.0 §3.3.4 [MQTT-3.3.4-6]",
+            )
         self._check_user_properties(packet.properties)
         raw_topic = self._resolve_alias(raw_topic, packet.properties)
         head, expires_at = message_properties(packet.properties, now=self._broker.stats.now)
@@ -530,9 +559,9 @@ class Inbound:
     # ------------------------------------------------------------------ the end
 
     def _violated(self, error: MQTTDecodeError) -> None:
-        self._fail(error.reason_code, text=str(error))
+        self.fail(error.reason_code, text=str(error))
 
-    def _fail(self, reason: int, *, text: str = "") -> None:
+    def fail(self, reason: int, *, text: str = "") -> None:
         """End the connection for what the client did."""
         link = self.link
         if self._admission is not None:

@@ -305,7 +305,8 @@ def encode(packet: Packet, level: int) -> bytes:
             return _encode_filters(packet, properties)
         case 14 | 15 if level == 5 and (packet.fields["code"] or packet.properties):
             code = bytes((_int(packet["code"]),))
-            return header(packet.kind << 4, code + (properties if packet.properties else b""))
+            long = packet.properties or packet.kind == AUTH
+            return header(packet.kind << 4, code + (properties if long else b""))
         case kind:
             return header(kind << 4, b"")
 

@@ -190,7 +190,7 @@ FOUR = b"\x02\x00\x00\x00\x05"
 @pytest.mark.parametrize(
     ("properties", "code"),
     [
-        pytest.param(b"\x02\x01\x01", 0x81, id="cut off"),
+        pytest.param(b"\x05\x01\x01", 0x81, id="cut off"),
         pytest.param(b"\x01\x04", 0x81, id="unknown"),
         pytest.param(b"\x7f", 0x81, id="unknown 127"),
         pytest.param(b"\x02\x11\x00", 0x81, id="longer than they say"),

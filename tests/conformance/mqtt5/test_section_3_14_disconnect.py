@@ -56,7 +56,7 @@ async def test_disconnect_with_an_unknown_reason_code_is_refused(
     a = broker.peer("a")
     await broker.play(
         a.joins(),
-        a.send(header(0xE0, bytes((code,)))),      a.refused(0x81),
+        a.send(header(0xE0, bytes((code,)))),      a.refused(0x82),
     )  # fmt: skip
 
 

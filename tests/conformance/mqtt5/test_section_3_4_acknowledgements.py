@@ -161,7 +161,7 @@ async def test_acknowledgement_has_an_unknown_reason_code_is_refused(
     a = broker.peer("a")
     await broker.play(
         a.joins(),
-        a.send(header(first, two(1) + b"\x01")),   a.refused(0x81),
+        a.send(header(first, two(1) + b"\x01")),   a.refused(0x82),
     )  # fmt: skip
 
 

@@ -184,7 +184,8 @@ async def test_client_fails_to_authenticate_again_is_disconnected() -> None:
 
 @spec("MQTT 5.0 §4.12.1", "MQTT-4.12.1-1", "with the method of the CONNECT and no other")
 @pytest.mark.parametrize(
-    "again", [auth(AGAIN, "OTHER"), auth(CONTINUE, "RIDDLE", b"cba"), auth(0, "RIDDLE"), auth(AGAIN)]
+    "again", [auth(AGAIN, "OTHER"), auth(CONTINUE, "RIDDLE", b"cba"), auth(0, "RIDDLE"), auth(AGAIN)],
+    ids=["other method", "continue", "success", "no method"],
 )
 async def test_auth_of_a_client_that_is_in_does_not_fit_is_refused(again: object) -> None:
     async with running(enhanced=[Riddle()]) as broker:
@@ -254,7 +255,7 @@ async def test_authenticate_is_asked_with_what_the_client_said() -> None:
             a.expect(connack(), suback(1, 0)),
             a.expect_bytes(b"\xd0\0"),
             b.send(connect(username="u", password=b"q")), b.turned_away(0x86),
-            c.send(connect()),                     c.turned_away(0x86),
+            c.send(connect()),                     c.turned_away(0x87),
         )  # fmt: skip
     first = asked[0]
     assert (first.client_id, first.username, first.password) == ("a", "u", b"p\0")

@@ -64,7 +64,7 @@ FROM_SERVER: dict[int, set[str]] = {
     },
     DISCONNECT: REASONS | {"server_reference"},
     AUTH: REASONS | {"authentication_method", "authentication_data"},
-    **{kind: REASONS for kind in (PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK, UNSUBACK)},
+    **dict.fromkeys((PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK, UNSUBACK), REASONS),
 }  # fmt: skip
 """The properties that each packet may have when a server sends it."""
 
@@ -276,7 +276,7 @@ def property_(name: str, value: object) -> bytes:
             return start + variable(value)
         case "pair", (str() as key, str() as said):
             return start + text(key) + text(said)
-        case ("text" | "data"), (str() | bytes()):
+        case (("text" | "data"), (str() | bytes())):
             return start + text(value)
     raise TypeError(f"{name} cannot be {value!r}")
 

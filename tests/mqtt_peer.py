@@ -8,7 +8,7 @@ A conversation is written in two columns and played against a port::
         b.joins(),
         a.send(subscribe(1, ("t", 1))),            a.expect(suback(1, 1)),
         b.send(publish("t", b"x", qos=1, packet_id=7)), b.expect(puback(7)),
-                                                   a.expect(publish("t", b"x", qos=1, packet_id="m")),
+                                                 a.expect(publish("t", b"x", qos=1, packet_id="m")),
         a.send(puback("m")),
         a.quiet(),
     ])
@@ -115,9 +115,9 @@ class Contract:
             for name in ("reason_string", "user_property"):
                 if name in properties:
                     raise Violation("MQTT-3.1.2-29", f"{packet}")
-        if packet.kind in {CONNACK, AUTH} and packet["code"] in {0x00, 0x18}:
-            if properties.get("authentication_method") != self.authentication_method:
-                raise Violation("MQTT-4.12.0-5", f"{packet}")
+        accepting = packet.kind in {CONNACK, AUTH} and packet["code"] in {0x00, 0x18}
+        if accepting and properties.get("authentication_method") != self.authentication_method:
+            raise Violation("MQTT-4.12.0-5", f"{packet}")
         if packet.kind == PUBLISH:
             return self._publish(packet)
         if packet.kind == PUBREL:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from tests.mqtt_packets import Will, connack, connect, disconnect, header, publish, suback, subscribe
+from tests.mqtt_packets import (
+    Will,
+    connack,
+    connect,
+    disconnect,
+    header,
+    publish,
+    suback,
+    subscribe,
+)
 from tests.mqtt_server import Broker
 from tests.spec import spec
 
@@ -50,9 +59,7 @@ async def test_packets_before_disconnect_are_processed(broker: Broker) -> None:
 
 @spec("MQTT 5.0 §3.14.2.1", "MQTT-3.14.2-1", "an unknown Reason Code")
 @pytest.mark.parametrize("code", [0x01, 0x03, 0x05, 0x7F, 0xFF])
-async def test_disconnect_with_an_unknown_reason_code_is_refused(
-    broker: Broker, code: int
-) -> None:
+async def test_disconnect_with_an_unknown_reason_code_is_refused(broker: Broker, code: int) -> None:
     a = broker.peer("a")
     await broker.play(
         a.joins(),

@@ -79,7 +79,8 @@ async def test_receive_maximum_bounds_what_is_in_flight(broker: Broker) -> None:
         a.expect(publish("t", b"1", qos=1, packet_id="1"),
                  publish("t", b"2", qos=1, packet_id="2")),
         a.quiet(),
-        a.send(puback("2")),                       a.expect(publish("t", b"3", qos=1, packet_id="3")),
+        a.send(puback("2")),
+                                                 a.expect(publish("t", b"3", qos=1, packet_id="3")),
         a.quiet(),
         a.send(puback("1"), puback("3")),
         a.expect(publish("t", b"4", qos=1, packet_id="4"),
@@ -98,11 +99,12 @@ async def test_receive_maximum_counts_qos_2_until_pubcomp(broker: Broker) -> Non
         b.send(publish("t", b"1", qos=2, packet_id=1)), b.expect(pubrec(1)),
         b.send(pubrel(1)),                         b.expect(pubcomp(1)),
         b.send(publish("t", b"2", qos=1, packet_id=2)), b.expect(puback(2)),
-                                                   a.expect(publish("t", b"1", qos=2, packet_id="1")),
+                                                 a.expect(publish("t", b"1", qos=2, packet_id="1")),
         a.quiet(),
         a.send(pubrec("1")),                       a.expect(pubrel("1")),
         a.quiet(),
-        a.send(pubcomp("1")),                      a.expect(publish("t", b"2", qos=1, packet_id="2")),
+        a.send(pubcomp("1")),
+                                                 a.expect(publish("t", b"2", qos=1, packet_id="2")),
     )  # fmt: skip
 
 
@@ -114,7 +116,7 @@ async def test_receive_maximum_is_spent_qos_0_still_flows(broker: Broker) -> Non
         a.send(subscribe(1, ("t", 1), "zero")),    a.expect(suback(1, 1, 0)),
         b.joins(),
         b.send(publish("t", b"1", qos=1, packet_id=1)), b.expect(puback(1)),
-                                                   a.expect(publish("t", b"1", qos=1, packet_id="1")),
+                                                 a.expect(publish("t", b"1", qos=1, packet_id="1")),
         b.send(publish("zero", b"x")),             a.expect(publish("zero", b"x")),
     )  # fmt: skip
 
@@ -129,7 +131,7 @@ async def test_receive_maximum_grows_at_reconnect_what_waited_is_sent(broker: Br
         b.joins(),
         *(b.send(publish("t", b"%d" % n, qos=1, packet_id=n)) for n in (1, 2, 3)),
         *(b.expect(puback(n)) for n in (1, 2, 3)),
-                                                   a.expect(publish("t", b"1", qos=1, packet_id="1")),
+                                                 a.expect(publish("t", b"1", qos=1, packet_id="1")),
         a.vanishes(),
         a.joins(clean=False, session_present=True, receive_maximum=10),
         a.expect(publish("t", b"1", qos=1, packet_id="1", dup=True),

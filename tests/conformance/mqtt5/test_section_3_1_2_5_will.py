@@ -53,9 +53,7 @@ async def test_connection_ends_without_disconnect_publishes_the_will(
 @pytest.mark.parametrize(
     "packet", [header(0x63, b"\0\x01"), header(0x20, b"\0\0\0"), header(0x30, b"\0")]
 )
-async def test_server_closes_for_an_error_publishes_the_will(
-    broker: Broker, packet: bytes
-) -> None:
+async def test_server_closes_for_an_error_publishes_the_will(broker: Broker, packet: bytes) -> None:
     """S40."""
     a, b = broker.peers("a b")
     refusal = 0x82 if packet[0] == 0x20 else 0x81
@@ -84,9 +82,7 @@ async def test_disconnect_discards_the_will(broker: Broker) -> None:
 
 @spec("MQTT 5.0 §3.14.2.1", "0x04 Disconnect with Will Message", "MQTT-3.1.2-8")
 @pytest.mark.parametrize("code", [0x04, 0x80, 0x81, 0x83, 0x93])
-async def test_disconnect_with_another_reason_publishes_the_will(
-    broker: Broker, code: int
-) -> None:
+async def test_disconnect_with_another_reason_publishes_the_will(broker: Broker, code: int) -> None:
     """S40."""
     a, b = broker.peers("a b")
     await broker.play(

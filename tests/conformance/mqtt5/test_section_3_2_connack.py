@@ -163,7 +163,8 @@ async def test_wildcards_are_not_available_is_announced_and_refused() -> None:
     async with running(wildcard_available=False) as broker:
         a = broker.peer("a")
         await broker.play(
-            a.send(connect()),                     a.expect(connack(wildcard_subscription_available=0)),
+            a.send(connect()),
+                                               a.expect(connack(wildcard_subscription_available=0)),
             a.send(subscribe(1, "t", "t/#", "+")), a.expect(suback(1, 0, 0xA2, 0xA2)),
         )  # fmt: skip
 
@@ -184,7 +185,8 @@ async def test_shared_subscriptions_are_not_available_is_announced_and_refused()
     async with running(shared_available=False) as broker:
         a = broker.peer("a")
         await broker.play(
-            a.send(connect()),                     a.expect(connack(shared_subscription_available=0)),
+            a.send(connect()),
+                                                 a.expect(connack(shared_subscription_available=0)),
             a.send(subscribe(1, "t", "$share/g/t")), a.expect(suback(1, 0, 0x9E)),
         )  # fmt: skip
 

@@ -66,7 +66,7 @@ async def test_dup_of_the_publisher_is_not_passed_on(broker: Broker, qos: int) -
         a.send(subscribe(1, ("t", 2))),            a.expect(suback(1, 2)),
         b.joins(),
         b.send(publish("t", b"x", qos=qos, packet_id=1, dup=True)), *answer,
-                                                   a.expect(publish("t", b"x", qos=qos, packet_id="m")),
+                                               a.expect(publish("t", b"x", qos=qos, packet_id="m")),
     )  # fmt: skip
 
 
@@ -91,7 +91,7 @@ async def test_retained_message_is_the_last_one_of_its_topic(broker: Broker) -> 
         b.send(publish("u", b"3", retain=True)),   b.quiet(),
         a.joins(),
         a.send(subscribe(1, ("t", 2))),            a.expect(suback(1, 2)),
-                                                   a.expect(publish("t", b"2", qos=1, packet_id="m", retain=True)),
+                                    a.expect(publish("t", b"2", qos=1, packet_id="m", retain=True)),
         a.quiet(),
         b.send(publish("t", b"4", retain=True)),   a.expect(publish("t", b"4")),
         b.leaves(),

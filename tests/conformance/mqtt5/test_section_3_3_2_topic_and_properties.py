@@ -101,7 +101,7 @@ async def test_properties_of_a_retained_message_are_kept(broker: Broker) -> None
         b.send(publish("t", b"x", retain=True, **said)), b.quiet(),
         a.joins(),
         a.send(subscribe(1, "t")),                 a.expect(suback(1, 0)),
-                                                   a.expect(publish("t", b"x", retain=True, **said)),
+                                                  a.expect(publish("t", b"x", retain=True, **said)),
     )  # fmt: skip
 
 
@@ -149,11 +149,12 @@ async def test_topic_alias_stands_for_its_topic(broker: Broker) -> None:
         a.joins(),
         a.send(subscribe(1, ("t/#", 1))),          a.expect(suback(1, 1)),
         b.joins(),
-        b.send(publish("t/1", b"1", topic_alias=1)), a.expect(publish("t/1", b"1", topic_alias=None)),
+        b.send(publish("t/1", b"1", topic_alias=1)),
+                                                   a.expect(publish("t/1", b"1", topic_alias=None)),
         b.send(publish("", b"2", topic_alias=1)),  a.expect(publish("t/1", b"2", topic_alias=None)),
         b.send(publish("t/2", b"3", topic_alias=2)), a.expect(publish("t/2", b"3")),
         b.send(publish("", b"4", topic_alias=1, qos=1, packet_id=1)), b.expect(puback(1)),
-                                                   a.expect(publish("t/1", b"4", qos=1, packet_id="m")),
+                                               a.expect(publish("t/1", b"4", qos=1, packet_id="m")),
         b.send(publish("t/3", b"5", topic_alias=1)), a.expect(publish("t/3", b"5")),
         b.send(publish("", b"6", topic_alias=1)),  a.expect(publish("t/3", b"6")),
         b.send(publish("", b"7", topic_alias=2)),  a.expect(publish("t/2", b"7")),
@@ -220,7 +221,8 @@ async def test_message_expires_in_the_queue_and_among_the_retained(broker: Broke
         b.send(publish("q/1", qos=1, packet_id=1, **short)), b.expect(puback(1)),
         b.send(publish("q/2", qos=1, packet_id=2, **long)), b.expect(puback(2)),
         b.send(publish("q/3", qos=1, packet_id=3)), b.expect(puback(3)),
-        b.send(publish("r/1", b"1", retain=True, **short), publish("r/2", b"2", retain=True, **long)),
+        b.send(publish("r/1", b"1", retain=True, **short)),
+        b.send(publish("r/2", b"2", retain=True, **long)),
         c.joins(keep_alive=1),                     c.refused(0x8D),
         a.joins(clean=False, session_present=True),
         a.expect_kind(3), a.expect_kind(3),

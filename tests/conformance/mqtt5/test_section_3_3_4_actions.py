@@ -46,7 +46,7 @@ async def test_overlapping_subscriptions_deliver_with_the_highest_qos(broker: Br
         b.joins(),
         b.send(publish("t/1", b"x", qos=2, packet_id=1)), b.expect(pubrec(1)),
         b.send(pubrel(1)),                         b.expect(pubcomp(1)),
-                                                   a.expect(publish("t/1", b"x", qos=2, packet_id="m")),
+                                               a.expect(publish("t/1", b"x", qos=2, packet_id="m")),
         a.quiet(),
     )  # fmt: skip
 
@@ -60,12 +60,13 @@ async def test_subscription_identifier_comes_with_what_matches(
     mine = {"subscription_identifier": [identifier]}
     await broker.play(
         a.joins(),
-        a.send(subscribe(1, ("t/+", 1), subscription_identifier=identifier)), a.expect(suback(1, 1)),
+        a.send(subscribe(1, ("t/+", 1), subscription_identifier=identifier)),
+                                                   a.expect(suback(1, 1)),
         a.send(subscribe(2, "u")),                 a.expect(suback(2, 0)),
         b.joins(),
         b.send(publish("t/1", b"1")),              a.expect(publish("t/1", b"1", **mine)),
         b.send(publish("t/2", b"2", qos=1, packet_id=1)), b.expect(puback(1)),
-                                                   a.expect(publish("t/2", b"2", qos=1, packet_id="m", **mine)),
+                                       a.expect(publish("t/2", b"2", qos=1, packet_id="m", **mine)),
         b.send(publish("u", b"3")),                a.expect(publish("u", b"3")),
     )  # fmt: skip
 
@@ -101,7 +102,8 @@ async def test_subscription_identifier_is_replaced_and_survives_the_connection(
         a.send(subscribe(2, "t", subscription_identifier=2)), a.expect(suback(2, 0)),
         a.leaves(),
         a.joins(clean=False, session_present=True),
-        b.send(publish("t", b"1")),                a.expect(publish("t", b"1", subscription_identifier=[2])),
+        b.send(publish("t", b"1")),
+                                          a.expect(publish("t", b"1", subscription_identifier=[2])),
         a.send(subscribe(3, "t")),                 a.expect(suback(3, 0)),
         b.send(publish("t", b"2")),                a.expect(publish("t", b"2")),
     )  # fmt: skip
@@ -153,7 +155,7 @@ async def test_quota_is_spent_every_other_packet_is_answered(broker: Broker) -> 
         b.joins(),
         b.send(publish("t", b"1", qos=1, packet_id=1)), b.expect(puback(1)),
         b.send(publish("t", b"2", qos=1, packet_id=2)), b.expect(puback(2)),
-                                                   a.expect(publish("t", b"1", qos=1, packet_id="1")),
+                                                 a.expect(publish("t", b"1", qos=1, packet_id="1")),
         a.send(subscribe(2, "u")),                 a.expect(suback(2, 0)),
         a.send(publish("x", qos=1, packet_id=1)),  a.expect(puback(1, 0x10)),
         a.send(publish("x", qos=2, packet_id=2)),  a.expect(pubrec(2, 0x10)),

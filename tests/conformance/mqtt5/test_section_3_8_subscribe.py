@@ -133,9 +133,10 @@ async def test_subscribe_again_loses_nothing_in_flight_or_waiting(broker: Broker
         b.joins(),
         b.send(publish("t", b"1", qos=1, packet_id=1)), b.expect(puback(1)),
         b.send(publish("t", b"2", qos=1, packet_id=2)), b.expect(puback(2)),
-                                                   a.expect(publish("t", b"1", qos=1, packet_id="1")),
+                                                 a.expect(publish("t", b"1", qos=1, packet_id="1")),
         a.send(subscribe(2, ("t", 0))),            a.expect(suback(2, 0)),
-        a.send(puback("1")),                       a.expect(publish("t", b"2", qos=1, packet_id="2")),
+        a.send(puback("1")),
+                                                 a.expect(publish("t", b"2", qos=1, packet_id="2")),
         b.send(publish("t", b"3", qos=1, packet_id=3)), b.expect(puback(3)),
                                                    a.expect(publish("t", b"3")),
     )  # fmt: skip

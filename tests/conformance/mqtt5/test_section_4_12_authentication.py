@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-
-
 import pytest
 
 from blackbull.mqtt.auth import AuthStep, ConnectRequest
@@ -85,9 +83,7 @@ async def test_enhanced_authentication_is_done_at_once() -> None:
 async def test_authentication_method_is_unknown_is_turned_away(methods: list[Riddle]) -> None:
     async with running(enhanced=methods) as broker:
         a = broker.peer("a")
-        await broker.play(
-            a.send(connect(authentication_method="riddle")), a.turned_away(0x8C)
-        )
+        await broker.play(a.send(connect(authentication_method="riddle")), a.turned_away(0x8C))
 
 
 @spec("MQTT 5.0 §4.12", "MQTT-4.12.0-4", "0x87 Not authorized", "MQTT-3.14.0-1")
@@ -184,7 +180,8 @@ async def test_client_fails_to_authenticate_again_is_disconnected() -> None:
 
 @spec("MQTT 5.0 §4.12.1", "MQTT-4.12.1-1", "with the method of the CONNECT and no other")
 @pytest.mark.parametrize(
-    "again", [auth(AGAIN, "OTHER"), auth(CONTINUE, "RIDDLE", b"cba"), auth(0, "RIDDLE"), auth(AGAIN)],
+    "again",
+    [auth(AGAIN, "OTHER"), auth(CONTINUE, "RIDDLE", b"cba"), auth(0, "RIDDLE"), auth(AGAIN)],
     ids=["other method", "continue", "success", "no method"],
 )
 async def test_auth_of_a_client_that_is_in_does_not_fit_is_refused(again: object) -> None:
@@ -204,9 +201,7 @@ async def test_auth_of_a_client_that_is_in_does_not_fit_is_refused(again: object
         pytest.param(header(0xF0, b"\x01"), 0x81, id="unknown reason code"),
         pytest.param(header(0xF0, b"\x19\x05\x15\0\x06RID"), 0x81, id="cut off"),
         pytest.param(header(0xF0, b"\x19\x02\x01\x01"), 0x81, id="property of another packet"),
-        pytest.param(
-            header(0xF0, b"\x19\x12" + b"\x15\0\x06RIDDLE" * 2), 0x82, id="method twice"
-        ),
+        pytest.param(header(0xF0, b"\x19\x12" + b"\x15\0\x06RIDDLE" * 2), 0x82, id="method twice"),
     ],
 )
 async def test_auth_is_unsound_is_refused(packet: bytes, code: int) -> None:
@@ -291,8 +286,6 @@ async def test_reason_string_is_left_out_when_it_does_not_fit(most: int | None) 
         reason = "back at noon, with a longer sentence" if most is None else None
         limit = {} if most is None else {"maximum_packet_size": most}
         await broker.play(a.send(connect(**limit)), a.turned_away(0x88, reason_string=reason))
-
-
 
 
 @spec("MQTT 5.0 §3.1.4", "MQTT-3.1.4-2", "a hook that fails lets nobody in")

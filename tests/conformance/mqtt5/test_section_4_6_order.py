@@ -104,13 +104,15 @@ async def test_messages_that_wait_for_the_window_keep_their_order(broker: Broker
             for n in range(1, 8)
         ),
         a.expect(*(publish("t", b"%d" % n, qos=1, packet_id=f"m{n}") for n in (1, 2))),
-        a.send(puback("m1")),                      a.expect(publish("t", b"3", qos=1, packet_id="m3")),
+        a.send(puback("m1")),
+                                                a.expect(publish("t", b"3", qos=1, packet_id="m3")),
         b.send(publish("t", b"8", qos=1, packet_id=8)), b.expect(puback(8)),
         a.send(puback("m3"), puback("m2")),
         a.expect(*(publish("t", b"%d" % n, qos=1, packet_id=f"m{n}") for n in (4, 5))),
         a.send(puback("m4"), puback("m5")),
         a.expect(*(publish("t", b"%d" % n, qos=1, packet_id=f"m{n}") for n in (6, 7))),
-        a.send(puback("m6"), puback("m7")),        a.expect(publish("t", b"8", qos=1, packet_id="m8")),
+        a.send(puback("m6"), puback("m7")),
+                                                a.expect(publish("t", b"8", qos=1, packet_id="m8")),
         a.quiet(),
     )  # fmt: skip
 

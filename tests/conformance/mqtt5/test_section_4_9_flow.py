@@ -36,9 +36,11 @@ async def test_quota_of_a_resumed_session_counts_what_is_sent_again(broker: Brok
         a.joins(clean=False, session_present=True, receive_maximum=2),
         a.expect(pubrel("1"), publish("t", b"2", qos=1, packet_id="2", dup=True)),
         a.quiet(),
-        a.send(pubcomp("1")),                      a.expect(publish("t", b"3", qos=1, packet_id="3", dup=True)),
+        a.send(pubcomp("1")),
+                                       a.expect(publish("t", b"3", qos=1, packet_id="3", dup=True)),
         a.quiet(),
-        a.send(puback("2")),                       a.expect(publish("t", b"4", qos=1, packet_id="4", dup=True)),
+        a.send(puback("2")),
+                                       a.expect(publish("t", b"4", qos=1, packet_id="4", dup=True)),
         a.send(puback("3"), puback("4")),
         a.quiet(),
     )  # fmt: skip
@@ -59,7 +61,8 @@ async def test_quota_does_not_grow_beyond_the_receive_maximum(broker: Broker) ->
         a.expect(publish("t", b"1", qos=1, packet_id="1"),
                  publish("t", b"2", qos=1, packet_id="2")),
         a.quiet(),
-        a.send(puback("1"), puback("1")),          a.expect(publish("t", b"3", qos=1, packet_id="3")),
+        a.send(puback("1"), puback("1")),
+                                                 a.expect(publish("t", b"3", qos=1, packet_id="3")),
         a.quiet(),
     )  # fmt: skip
 

@@ -136,12 +136,7 @@ class Outflow:
             if stream is None:
                 break
             queue = require_queue(stream)
-            waiting = min(queue.size, self._peer.max_frame_size)
-            size = min(waiting, stream.window, self.window)
-            self._send(stream, queue, size)
-            count -= size
-            if size == waiting or size >= FULL:
-                self._budget.work += 1
+            count -= self._send_turn(stream, queue, count)
             if not queue.size:
                 schedule.remove(stream)
                 emptied.append(stream)
@@ -151,18 +146,37 @@ class Outflow:
                 schedule.turn(stream)
         return emptied
 
-    def _send(self, stream: Stream, queue: SendQueue, size: int) -> None:
-        parts = queue.take(size)
-        ended = not queue.size and stream.sending == ENDING and queue.trailers is None
-        flags = END_STREAM if ended else 0
-        self._out.append(frame_header(size, DATA, flags, stream.id))
-        self._out += parts
-        stream.window -= size
-        self.window -= size
-        self.moved += size
+    def _send_turn(self, stream: Stream, queue: SendQueue, count: int) -> int:
+        """Send what *stream* may send now: a frame, or several where nobody takes turns.
+
+        Returns:
+            Bytes of content that were sent: *count*, little more, or what there is.
+        """
+        out = self._out
+        most = self._peer.max_frame_size
+        had = queue.size
+        waiting = had if had < most or not stream.incremental else most
+        allowed = min(waiting, stream.window, self.window)
+        number = stream.id
+        sent = 0
+        while sent < allowed and sent < count:
+            size = allowed - sent
+            if size > most:
+                size = most
+            parts = queue.take(size)
+            sent += size
+            ended = sent == had and stream.sending == ENDING and queue.trailers is None
+            out.append(frame_header(size, DATA, END_STREAM if ended else 0, number))
+            out += parts
+            if size == most or sent == waiting or size >= FULL:
+                self._budget.work += 1
+        stream.window -= sent
+        self.window -= sent
+        self.moved += sent
         if queue.crowded and 2 * queue.size <= self._max_waiting:
             queue.crowded = False
-            self.relieved.append(stream.id)
+            self.relieved.append(number)
+        return sent
 
 
 def require_queue(stream: Stream) -> SendQueue:

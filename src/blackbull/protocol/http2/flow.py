@@ -97,6 +97,12 @@ class SendQueue:
         parts = self._parts
         self.size -= count
         self.moved += count
+        part = parts[0]
+        if len(part) > count:
+            # What is cut once is cut again: a view is made of the rest, not of the piece.
+            view = part if isinstance(part, memoryview) else memoryview(part)
+            parts[0] = view[count:]
+            return [view[:count]]
         taken: list[Buffer] = []
         while count > 0:
             part = parts[0]

@@ -21,6 +21,9 @@ from .streams import Streams
 
 MAX_RENDERED: Final = 256
 
+MAX_WHOLE: Final = 16384
+"""Bytes of content from which on a response is not in one frame, whatever the peer takes."""
+
 WITHOUT_CONTENT: Final = frozenset({204, 205, 304})
 """RFC 9110 §6.4.1, §15.3.6: statuses whose responses have no content."""
 
@@ -85,27 +88,10 @@ class Responses:
         if stream is None:
             return
         size = len(content)
-        if (
-            stream.sending == OWED
-            and not fields
-            and not stream.bodiless
-            and 0 < size <= self._peer.max_frame_size
-            and size <= stream.window
-            and size <= self._outflow.window
-            and not self._outflow.schedule.count
-        ):
-            if date != self._date or self._changes != self._encoder.table.changes:
-                self.rendered.clear()
-                self._date = date
-                self._changes = self._encoder.table.changes
-            rendered = self.rendered.get((status, content_type, size))
-            if rendered is None:
-                rendered = self._render(status, content_type, size)
+        if stream.sending == OWED and size and not fields and not stream.bodiless:
+            rendered = self._plain(status, content_type, size, date)
             if rendered is not None:
-                number = stream_id.to_bytes(4, "big")
-                self._out += (rendered[0], number, rendered[1], rendered[2], number, content)
-                self._outflow.window -= size
-                self._streams.end_sending(stream)
+                self._send_plain(stream, rendered, content)
                 return
         if content_type:
             fields = [(b"content-type", content_type), *fields]
@@ -116,19 +102,48 @@ class Responses:
         if stream.sending == STARTED:
             self._send_data(stream, content, end=True)
 
-    def _render(self, status: int, content_type: bytes, size: int) -> Rendered | None:
+    def _plain(self, status: int, content_type: bytes, size: int, date: bytes) -> Rendered | None:
         """Return how a plain response begins, or None if it is not plain."""
+        if date != self._date or self._changes != self._encoder.table.changes:
+            self.rendered.clear()
+            self._date = date
+            self._changes = self._encoder.table.changes
+        rendered = self.rendered.get((status, content_type, size))
+        if rendered is not None:
+            return rendered
         if status < 200 or status in WITHOUT_CONTENT:
             return None
         own = [(b"content-type", content_type)] if content_type else []
-        fields = response_fields(status, own, date=self._date)
-        fields.append((b"content-length", b"%d" % size))
-        block = self._encoder.encode(fields)
+        made = response_fields(status, own, date=date)
+        made.append((b"content-length", b"%d" % size))
+        block = self._encoder.encode(made)
         begin = frame_header(len(block), HEADERS, END_HEADERS, 0)[:5]
-        rendered = (begin, block, frame_header(size, DATA, END_STREAM, 0)[:5])
+        whole = size <= MAX_WHOLE
+        rendered = (begin, block, frame_header(size, DATA, END_STREAM, 0)[:5] if whole else b"")
         if self._changes == self._encoder.table.changes and len(self.rendered) < MAX_RENDERED:
             self.rendered[status, content_type, size] = rendered
         return rendered
+
+    def _send_plain(self, stream: Stream, rendered: Rendered, content: bytes) -> None:
+        """Send a response whose head was rendered: in one piece if nothing is in its way."""
+        number = stream.id.to_bytes(4, "big")
+        outflow = self._outflow
+        size = len(content)
+        if (
+            rendered[2]
+            and size <= self._peer.max_frame_size
+            and size <= stream.window
+            and size <= outflow.window
+            and not outflow.schedule.count
+        ):
+            self._out += (rendered[0], number, rendered[1], rendered[2], number, content)
+            outflow.window -= size
+            self._streams.end_sending(stream)
+        else:
+            self._out += (rendered[0], number, rendered[1])
+            stream.queue = SendQueue(-1)
+            stream.sending = ENDING
+            outflow.add(stream, content)
 
     def send_refusal(self, stream_id: int, error: RemoteProtocolError, *, date: bytes) -> None:
         """See :meth:`HTTP2Connection.send_refusal`."""

@@ -281,7 +281,8 @@ class TLSTransport(asyncio.Protocol, asyncio.Transport):
             while sent < len(view):
                 if outgoing.pending > PORTION:
                     self._raw.write(outgoing.read())
-                sent += write(view[sent : sent + RECORD])
+                # A little more than a portion goes as a whole: the last record would be tiny.
+                sent += write(view[sent : sent + PORTION + RECORD])
 
     def can_write_eof(self) -> bool:
         """Return True: TLS can be half closed."""

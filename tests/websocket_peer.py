@@ -107,11 +107,18 @@ class Peer:
         self._check(message)
         self.sent.append(message)
 
-    def take(self, message: WebSocketMessage | PreparedMessage) -> bool:
+    def take(self, message: str | bytes | PreparedMessage) -> bool:
         if self.gone or self.closed or not self.room.is_set():
             return False
-        self._check(message)
-        self.sent.append(message)
+        command: WebSocketMessage | PreparedMessage
+        if isinstance(message, PreparedMessage):
+            command = message
+        elif isinstance(message, str):
+            command = WebSocketMessage(message)
+        else:
+            command = WebSocketMessage(None, message)
+        self._check(command)
+        self.sent.append(command)
         return True
 
     def _check(self, message: WebSocketCommand) -> None:

@@ -12,7 +12,7 @@ from .cookies import parse_cookie_fields
 from .errors import ClientDisconnected, HTTPException
 from .headers import Field, Headers
 from .json import decode
-from .messages import Offer, Receive, RequestBody, RequestDisconnected, RequestMessage
+from .messages import Inbox, Offer, Receive, RequestBody, RequestDisconnected, RequestMessage
 from .protocol.head import RequestHead
 
 Address: TypeAlias = tuple[str, int | None]
@@ -63,8 +63,8 @@ class _Extras:
     """What only some handlers touch, made when one does."""
 
     __slots__ = (
-        "client", "consumed", "cookies", "extensions", "headers", "offer", "parts", "query_list",
-        "root_path", "scheme", "server", "session", "state", "subprotocols",
+        "client", "consumed", "cookies", "extensions", "headers", "inbox", "offer", "parts",
+        "query_list", "root_path", "scheme", "server", "session", "state", "subprotocols",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -73,6 +73,7 @@ class _Extras:
         self.cookies: dict[str, str] | None = None
         self.extensions: dict[str, dict[str, object]] = {}
         self.headers: Headers | None = None
+        self.inbox: Inbox | None = None
         self.offer: Offer | None = None
         self.parts: list[bytes] = []
         self.query_list: dict[str, list[str]] | None = None
@@ -274,6 +275,16 @@ class Connection(Mapping[str, object]):
     @offer.setter
     def offer(self, offer: Offer | None) -> None:
         self._extra().offer = offer
+
+    @property
+    def inbox(self) -> Inbox | None:
+        """What has arrived on a WebSocket; bound by whoever serves. None where only events are."""
+        extras = self._extras
+        return None if extras is None else extras.inbox
+
+    @inbox.setter
+    def inbox(self, inbox: Inbox | None) -> None:
+        self._extra().inbox = inbox
 
     async def body(self) -> bytes:
         """Return the whole content; read once, then kept. A cancelled call can be repeated.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from .headers import Fields
 
@@ -170,5 +170,15 @@ RequestMessage: TypeAlias = RequestBody | RequestDisconnected
 Receive: TypeAlias = Callable[[], Awaitable[RequestMessage]]
 WebSocketEvent: TypeAlias = WebSocketConnect | WebSocketMessage | WebSocketDisconnected
 WebSocketReceive: TypeAlias = Callable[[], Awaitable[WebSocketEvent]]
-Offer: TypeAlias = Callable[[WebSocketMessage | PreparedMessage], bool]
-"""Takes a message for the peer without waiting; False: nothing was taken, the peer must read."""
+Offer: TypeAlias = Callable[[str | bytes | PreparedMessage], bool]
+"""Takes a message for the peer without waiting; False: nothing was taken, only ``send`` can."""
+
+
+class Inbox(Protocol):
+    """What has arrived on an open WebSocket, without an event for every message."""
+
+    def take(self) -> str | bytes | None:
+        """Return the next message that is there; None if there is none."""
+
+    def wait(self) -> Awaitable[None] | None:
+        """Return what to await before there can be a message; None: ask for the next event."""

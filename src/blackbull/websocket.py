@@ -25,6 +25,9 @@ __all__ = ["WebSocket", "WebSocketCommand", "WebSocketDisconnect", "WebSocketSen
 
 NORMAL: Final = 1000
 
+_PLAIN: Final = frozenset((str, bytes, PreparedMessage))
+"""What can be offered as it is."""
+
 
 class WebSocket:
     """A WebSocket, as a handler that takes one parameter of this type is given it.
@@ -48,12 +51,15 @@ class WebSocket:
         connection: The handshake: path, headers, query, cookies, ``state``.
     """
 
-    __slots__ = ("_next", "_put", "_receive", "_send", "_session", "connection")
+    __slots__ = (
+        "_inbox", "_next", "_offer", "_put", "_receive", "_send", "_session", "connection",
+    )  # fmt: skip
 
     def __init__(
         self, connection: Connection, receive: WebSocketReceive, send: WebSocketSend
     ) -> None:
         session = session_of(connection)
+        known = session is not None
         if session is None:
             session = Session(connection, receive, send)
             receive, send = session.receive, session.send
@@ -64,6 +70,11 @@ class WebSocket:
         # A middleware's channels stay in between; the session's own may be left out.
         self._next = session.server_receive if receive == session.receive else receive
         self._put = session.server_send if send == session.send else send
+        # Where nobody else looks at them, messages go without an event and a coroutine for each.
+        alone = known and self._put != send
+        self._offer = connection.offer if alone else None
+        alone = known and cast(object, self._next) is connection.receive
+        self._inbox = connection.inbox if alone else None
 
     # ------------------------------------------------------------------ opening and closing
 
@@ -132,6 +143,9 @@ class WebSocket:
             WebSocketDisconnect: the peer is gone.
         """
         command: WebSocketMessage | PreparedMessage
+        offer = self._offer
+        if offer is not None and message.__class__ in _PLAIN and offer(message):  # type: ignore[arg-type]
+            return
         if isinstance(message, str):
             command = WebSocketMessage(message)
         elif isinstance(message, PreparedMessage):
@@ -207,6 +221,14 @@ class WebSocket:
         return self
 
     async def __anext__(self) -> str | bytes:
+        inbox = self._inbox
+        if inbox is not None and self._session.open:
+            arrived = inbox.take()
+            if arrived is None and (arrival := inbox.wait()) is not None:
+                await arrival
+                arrived = inbox.take()
+            if arrived is not None:
+                return arrived
         try:
             if not self._session.open:
                 self._refuse_receive()

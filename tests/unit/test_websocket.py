@@ -14,6 +14,7 @@ from blackbull.messages import (
     ResponseStart,
     WebSocketAccept,
     WebSocketClose,
+    WebSocketEvent,
     WebSocketMessage,
 )
 from blackbull.response import WebSocketResponse
@@ -281,6 +282,57 @@ async def test_middleware_channels_stay_in_between() -> None:
         "WebSocketConnect", "WebSocketAccept", "WebSocketMessage", "WebSocketMessage",
     ]  # fmt: skip
     assert ws.offer is None
+
+
+class Arrived:
+    """Messages that have arrived without an event, and one more once somebody waits."""
+
+    def __init__(self, *messages: str | bytes, later: str | None = None) -> None:
+        self.messages = list(messages)
+        self.later = later
+        self.asked = 0
+
+    def take(self) -> str | bytes | None:
+        return self.messages.pop(0) if self.messages else None
+
+    def wait(self) -> asyncio.Future[None] | None:
+        self.asked += 1
+        if self.later is None:
+            return None
+        arrival = asyncio.get_running_loop().create_future()
+        arrival.set_result(None)
+        self.messages.append(self.later)
+        self.later = None
+        return arrival
+
+
+async def test_iteration_takes_what_has_arrived_without_events_then_asks_for_them() -> None:
+    peer = Peer().say("by an event").leave(3000)
+    session = Session(peer.conn, peer.receive, peer.send)
+    peer.conn.receive = peer.receive  # type: ignore[assignment]
+    peer.conn.inbox = arrived = Arrived("a", b"b", later="c")
+    session.server_receive = peer.conn.receive  # type: ignore[assignment]
+    ws = WebSocket(peer.conn, session.receive, session.send)
+    await ws.accept()
+    assert [message async for message in ws] == ["a", b"b", "c", "by an event"]
+    assert arrived.asked == 3
+    assert ws.close_code == 3000
+
+
+async def test_iteration_where_somebody_looks_at_the_events_takes_nothing_past_them() -> None:
+    peer = Peer().say("by an event").leave()
+    Session(peer.conn, peer.receive, peer.send)
+    peer.conn.receive = peer.receive  # type: ignore[assignment]
+    peer.conn.inbox = Arrived("past them")
+    session = session_of(peer.conn)
+    assert session is not None
+
+    async def looks() -> WebSocketEvent:
+        return await session.receive()
+
+    ws = WebSocket(peer.conn, looks, session.send)
+    await ws.accept()
+    assert [message async for message in ws] == ["by an event"]
 
 
 async def test_second_object_of_a_connection_shares_its_state() -> None:

@@ -161,8 +161,7 @@ class Outflow:
         sent = 0
         while sent < allowed and sent < count:
             size = allowed - sent
-            if size > most:
-                size = most
+            size = min(size, most)
             parts = queue.take(size)
             sent += size
             ended = sent == had and stream.sending == ENDING and queue.trailers is None

@@ -158,6 +158,7 @@ class WebSocketSession(Consumer):
     def run(self, handler: NativeHandler) -> None:
         """Start *handler* in a task."""
         self.conn.offer = self.offer
+        self.conn.inbox = self
         # A WebSocket's messages go the way of a request's: see blackbull.messages.
         receive = self.conn.receive = cast(Receive, self.receive)
         self.task = self._upgrade.service.spawn(self._run(handler, receive, cast(Send, self.send)))
@@ -177,7 +178,7 @@ class WebSocketSession(Consumer):
             refusal, code = FAILED, INTERNAL_ERROR
         finally:
             conn.receive = None  # nothing may keep the session alive but its connection
-            conn.offer = None
+            conn.offer = conn.inbox = None
         self._handler_ended(refusal, code)
 
     def _handler_ended(self, refusal: Response | None, code: int) -> None:
@@ -234,7 +235,10 @@ class WebSocketSession(Consumer):
         if message.__class__ is WebSocketMessage or message.__class__ is PreparedMessage:
             if self._state != _OPEN:
                 raise self._not_open()
-            self._put(message)
+            payload = message.data if message.text is None else message.text
+            if payload is None:
+                raise LocalProtocolError("a message has text or data", spec="RFC 6455 §5.6")
+            self._put(payload, getattr(message, "frames", None))
             if self._write_paused:
                 await self._drain()
         elif isinstance(message, WebSocketAccept):
@@ -249,7 +253,7 @@ class WebSocketSession(Consumer):
         else:
             raise LocalProtocolError(f"{type(message).__name__} has no place on a WebSocket")
 
-    def offer(self, message: WebSocketMessage | PreparedMessage) -> bool:
+    def offer(self, message: str | bytes | PreparedMessage) -> bool:
         """Send *message* unless that had to wait; return whether it is on its way.
 
         Raises:
@@ -257,17 +261,37 @@ class WebSocketSession(Consumer):
         """
         if self._state != _OPEN or self._write_paused:
             return False
-        self._put(message)
+        if isinstance(message, PreparedMessage):
+            payload = message.data if message.text is None else message.text
+            if payload is None:
+                return False
+            self._put(payload, message.frames)
+        else:
+            self._put(message)
         return True
 
-    def _put(self, message: WebSocketMessage | PreparedMessage) -> None:
-        payload = message.data if message.text is None else message.text
-        if payload is None:
-            raise LocalProtocolError("a message has text or data", spec="RFC 6455 §5.6")
+    def take(self) -> str | bytes | None:
+        """Return the next message if one has arrived."""
+        inbox = self._inbox
+        if not inbox or inbox[0].__class__ is WebSocketConnect:
+            return None
+        message = inbox.popleft()
+        if self._paused and len(inbox) <= self._upgrade.depth >> 1:
+            self._read_on()
+        return cast("str | bytes", message)
+
+    def wait(self) -> Wakeup | None:
+        """Return what to await before there can be a message; None: :meth:`receive` knows more."""
+        if self._inbox or self._end is not None:
+            return None
+        self._held = 0
+        return None if self._paused and self._read_on() else self._wakeup
+
+    def _put(self, payload: str | bytes, frames: dict[object, bytes] | None = None) -> None:
         machine = self._machine
         out = self._out
-        if message.__class__ is PreparedMessage:
-            frame = machine.send_shared(payload, message.frames)
+        if frames is not None:
+            frame = machine.send_shared(payload, frames)
             out.append(frame)
             self._gathered += len(frame)
         elif len(payload) < LARGE:

@@ -35,6 +35,12 @@ class Extension(ABC, Generic[HostT]):
     async def startup(self, app: HostT) -> None:
         """Called before the first connection is accepted."""
 
+    async def stopping(self, app: HostT) -> None:
+        """Called when the server was told to stop: end what would never end by itself.
+
+        Requests that are under way go on, for as long as the settings say; then they are ended.
+        """
+
     async def shutdown(self, app: HostT) -> None:
         """Called after the last connection was closed."""
 

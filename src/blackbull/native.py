@@ -59,5 +59,11 @@ class NativeApp(Protocol):
     async def startup(self) -> None:
         """Run before the first connection is accepted; an exception stops the server."""
 
+    async def stopping(self) -> None:
+        """End what would not end by itself: the server was told to stop, and waits for the rest.
+
+        Called before connections are closed. It never raises, and does not wait for long.
+        """
+
     async def shutdown(self) -> None:
         """Run after the last connection was closed."""

@@ -62,6 +62,9 @@ class Answering:
     async def startup(self) -> None:
         """Nothing to start."""
 
+    async def stopping(self) -> None:
+        """Nothing goes on for ever."""
+
     async def shutdown(self) -> None:
         """Nothing to stop."""
 

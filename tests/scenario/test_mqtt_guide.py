@@ -9,8 +9,10 @@ import importlib
 import json
 import queue
 import re
+import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -148,6 +150,29 @@ async def events():
         await mqtt.publish('ready', 'yes', retain=True)
         message = await anext(messages)
         return message.json()
+
+app.run(port=8000)
+"""
+
+
+HOOKS = """
+from blackbull import BlackBull
+from blackbull.mqtt import MQTTExtension
+
+app = BlackBull()
+mqtt = app.add_extension(MQTTExtension())
+
+@mqtt.on_connect
+async def on_connect(client):
+    print('connect', client.client_id, client.username)
+
+@mqtt.on_disconnect
+async def on_disconnect(client, reason_code):
+    print('disconnect', client.client_id, reason_code)
+
+@mqtt.on_subscribe
+async def on_subscribe(client, topic_filter, qos):
+    print('subscribe', client.client_id, topic_filter, qos)
 
 app.run(port=8000)
 """
@@ -382,6 +407,14 @@ def test_http_handler_publishes_and_follows_topics(start: Start) -> None:
     assert answers == [{"number": 8}]
 
 
+def test_hooks_are_told_what_clients_do(start: Start) -> None:
+    guide = start(HOOKS)
+    with Subscriber(guide, "-i", "ada", "-u", "lovelace", "-t", "a/#", "-q", "1"):
+        guide.program.said("^connect ada lovelace$")
+        guide.program.said("^subscribe ada a/# 1$")
+    guide.program.said(r"^disconnect ada \d+$")
+
+
 def test_asyncapi_of_the_guide_documents_the_tap(start: Start) -> None:
     """S45; that documents are valid is a test of their own."""
     guide = start(ASYNCAPI)
@@ -419,11 +452,15 @@ def test_modules_of_the_guide_hold_what_it_says(module: str, names: list[str]) -
 # ---------------------------------------------------------------------- the example
 
 
-def test_example_does_what_its_guide_says(start: Start) -> None:
+def example() -> str:
+    """Return the example, for ports that are free, as a program that runs however it is started."""
     text = (ROOT / "examples" / "mqtt_broker.py").read_text()
-    guide = start(re.sub(r"^(\w+_PORT) = \d+$", r"\1 = 0", text, flags=re.MULTILINE).replace(
-        '__name__ == "__main__"', "True"
-    ))  # fmt: skip
+    text = re.sub(r"^(\w+_PORT) = \d+$", r"\1 = 0", text, flags=re.MULTILINE)
+    return text.replace('__name__ == "__main__"', "True")
+
+
+def test_example_does_what_its_guide_says(start: Start) -> None:
+    guide = start(example())
     assert "MQTT broker on :" in guide.get("/").text
     with Subscriber(guide, "-t", "alerts/#", "-t", "commands/#") as subscriber:
         guide.publish("-t", "sensors/kitchen/temperature", "-m", "21.5")
@@ -440,11 +477,22 @@ def test_example_does_what_its_guide_says(start: Start) -> None:
     assert set(guide.get("/asyncapi.json").json()["operations"]) == {"on_temperature", "on_air"}
 
 
+def test_example_stops_at_once_while_somebody_follows(start: Start) -> None:
+    """A stream of messages would never end: it ends, whole, when the server is told to stop."""
+    guide = start(example())
+    url = f"http://127.0.0.1:{guide.program.ports['http']}/live"
+    with httpx.stream("GET", url, timeout=20) as answer:
+        lines = answer.iter_lines()
+        assert next(lines) == ": listening"
+        guide.program.signal(signal.SIGTERM)
+        began = time.monotonic()
+        assert "event:" not in "".join(lines)
+        assert guide.program.wait() == 0
+    assert time.monotonic() - began < 5, "it waited for the end of what does not end"
+
+
 def test_example_shows_messages_as_they_come(start: Start) -> None:
-    text = (ROOT / "examples" / "mqtt_broker.py").read_text()
-    guide = start(re.sub(r"^(\w+_PORT) = \d+$", r"\1 = 0", text, flags=re.MULTILINE).replace(
-        '__name__ == "__main__"', "True"
-    ))  # fmt: skip
+    guide = start(example())
     url = f"http://127.0.0.1:{guide.program.ports['http']}/live"
     with httpx.stream("GET", url, timeout=20) as answer:
         lines = answer.iter_lines()

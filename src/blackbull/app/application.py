@@ -331,7 +331,7 @@ class BlackBull:
         return register
 
     def add_extension(self, extension: ExtensionT) -> ExtensionT:
-        """Install *extension*; its ``startup`` and ``shutdown``, if any, run around serving.
+        """Install *extension*; its ``startup``, ``stopping`` and ``shutdown`` run around serving.
 
         Raises:
             TypeError: it has no ``init_app``.
@@ -416,6 +416,10 @@ class BlackBull:
         """
         self.freeze()
         await self._lifespan.startup(self)
+
+    async def stopping(self) -> None:
+        """Let the extensions end what would not end by itself; what they raise is logged."""
+        await self._lifespan.stopping(self)
 
     async def shutdown(self) -> None:
         """Run the shutdown hooks, end the extensions in reverse, wait for the listeners.

@@ -34,7 +34,7 @@ class Lifespan:
         self._started: list[object] = []
 
     def add(self, extension: object) -> None:
-        """Run the ``startup`` and ``shutdown`` of *extension*, as far as it has them."""
+        """Run *extension*'s ``startup``, ``stopping`` and ``shutdown``, as far as it has them."""
         self._extensions.append(extension)
 
     async def startup(self, app: BlackBull) -> None:
@@ -51,6 +51,14 @@ class Lifespan:
         except BaseException:
             await self._end_extensions(app)
             raise
+
+    async def stopping(self, app: BlackBull) -> None:
+        """Tell the extensions that have started, the last one first."""
+        for extension in reversed(self._started):
+            try:
+                await _call(extension, "stopping", app)
+            except Exception:
+                logger.exception("%s failed to end its work", type(extension).__qualname__)
 
     async def shutdown(self, app: BlackBull) -> None:
         """End everything, whatever fails on the way.

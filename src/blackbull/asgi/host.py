@@ -44,6 +44,8 @@ from .websocket_host import HostedWebSocket
 
 __all__ = ["HostedApp", "as_native_app", "is_asgi_app"]
 
+NATIVE_METHODS: Final = ("begin", "startup", "stopping", "shutdown", "__call__")
+
 logger: Final = logging.getLogger("blackbull.asgi")
 
 _WAITING: Final = 0
@@ -138,6 +140,9 @@ class HostedApp:
         """
         await self._lifespan.startup()
 
+    async def stopping(self) -> None:
+        """Nothing: ASGI has no word for it."""
+
     async def shutdown(self) -> None:
         """Run the rest of the application's lifespan.
 
@@ -158,7 +163,7 @@ def as_native_app(app: object, *, root_path: str = "") -> NativeApp:
         ConfigurationError: it is neither.
     """
     if not isinstance(app, type) and all(
-        callable(getattr(app, name, None)) for name in ("begin", "startup", "shutdown", "__call__")
+        callable(getattr(app, name, None)) for name in NATIVE_METHODS
     ):
         return cast(NativeApp, app)
     if is_asgi_app(app):

@@ -67,7 +67,7 @@ class LocalBroker(Protocol):
 class Messages:
     """The messages of some topics, as they come: use it in ``async with`` and ``async for``.
 
-    Iterating ends when the broker stops, or after :meth:`close`, with the last message that
+    Iterating ends when the server stops, or after :meth:`close`, with the last message that
     waited. Cancelling it loses nothing.
 
     Attributes:
@@ -187,8 +187,7 @@ class Client:
         """
         if self._broker is None:
             raise RuntimeError(
-                "no MQTT broker runs in this process: it does while the application serves, "
-                "in its first worker"
+                "no MQTT broker runs in this process: it does while the application serves"
             )
         return self._broker
 
@@ -197,8 +196,12 @@ class Client:
         self._broker = broker
 
     def detach(self) -> None:
-        """The broker stops: whoever follows topics reads what waits, and then ends."""
+        """The broker stops."""
         self._broker = None
+        self.end_following()
+
+    def end_following(self) -> None:
+        """Whoever follows topics reads what waits, and then ends."""
         for messages in tuple(self._following):
             messages.close()
 

@@ -169,6 +169,10 @@ class MQTTExtension(Extension[Host]):
         self._task = asyncio.get_running_loop().create_task(actor.run())
         await self._application.start(actor, see=self._see, tap_queue_size=settings.tap_queue_size)
 
+    async def stopping(self, app: Host) -> None:
+        """End the streams that follow topics: they would never end by themselves."""
+        self.client.end_following()
+
     async def shutdown(self, app: Host) -> None:
         """Let callbacks finish, then stop the broker."""
         await self._application.stop()
@@ -289,7 +293,7 @@ class MQTTExtension(Extension[Host]):
     ) -> Messages:
         """Follow topics: ``async with mqtt.subscribe("sensors/#") as messages``.
 
-        Retained messages come first. It ends when the broker stops.
+        Retained messages come first. It ends when the server stops.
 
         Args:
             topic: A Topic Filter.

@@ -290,6 +290,7 @@ class Server:
         seconds = self.settings.drain_timeout if drain_timeout is None else drain_timeout
         self._close_listeners()
         await self.tls.aclose()
+        await self.app.stopping()
         for view in list(self.connections):
             view.shutdown()
         await self._drain(seconds)

@@ -24,6 +24,9 @@ class Part(Extension[BlackBull]):
     async def startup(self, app: BlackBull) -> None:
         self._note("startup")
 
+    async def stopping(self, app: BlackBull) -> None:
+        self._note("stopping")
+
     async def shutdown(self, app: BlackBull) -> None:
         self._note("shutdown")
 
@@ -60,6 +63,20 @@ async def test_lifespan_extensions_enclose_the_hooks_and_end_in_reverse() -> Non
         "shutdown hook", "shutdown b", "shutdown a",
     ]  # fmt: skip
     assert list(app.extensions) == ["a", "b"]
+
+
+async def test_stopping_tells_the_extensions_that_run_whatever_fails(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    log: Log = []
+    app = hooked(log, Part("a", log), Part("b", log, fails="stopping"))
+    await app.stopping()
+    await app.startup()
+    log.clear()
+    await app.stopping()
+    assert log == ["stopping b", "stopping a"]
+    assert "Part failed to end its work" in caplog.text
+    await app.shutdown()
 
 
 async def test_startup_failing_extension_ends_those_before_it() -> None:

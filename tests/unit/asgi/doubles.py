@@ -131,6 +131,9 @@ class App:
     async def startup(self) -> None:
         self._step("startup")
 
+    async def stopping(self) -> None:
+        self._step("stopping")
+
     async def shutdown(self) -> None:
         self._step("shutdown")
 

@@ -45,6 +45,9 @@ class App:
     async def startup(self) -> None:
         """Nothing has to be prepared."""
 
+    async def stopping(self) -> None:
+        """Nothing goes on for ever."""
+
     async def shutdown(self) -> None:
         """Nothing has to be released."""
 

@@ -35,25 +35,35 @@ live = Channel(overflow="drop_oldest")
 echoed = 0
 
 PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>Readings</title>
+<html lang="en"><meta charset="utf-8"><title>Readings</title><link rel="icon" href="data:,">
 <style>body { font: 16px system-ui; margin: 2rem } td { padding: .2rem 1rem .2rem 0 }</style>
 <h1>Readings, live</h1><table id="rows"></table><p id="state">connecting</p>
+<form id="report"><input name="sensor" value="attic" size="12" aria-label="sensor">
+<input name="celsius" type="number" step="any" value="21.5" aria-label="celsius">
+<button>Report</button></form>
 <script>
-  const socket = new WebSocket(location.origin.replace("http", "ws") + "/live");
-  const state = document.getElementById("state");
-  socket.onopen = () => state.textContent = "connected";
-  socket.onclose = event => state.textContent = "closed: " + event.code;
-  socket.onmessage = event => {
-    const {sensor, celsius} = JSON.parse(event.data);
-    const row = document.getElementById(sensor) || document.createElement("tr");
-    row.id = sensor;
-    row.replaceChildren(...[sensor, celsius + " °C"].map(text => {
-      const cell = document.createElement("td");
-      cell.textContent = text;
-      return cell;
-    }));
-    document.getElementById("rows").append(row);
+  const [rows, state, form] = ["rows", "state", "report"].map(id => document.getElementById(id));
+  const seen = {};
+  function show({sensor, celsius}) {
+    const row = seen[sensor] ||= rows.insertRow();
+    row.replaceChildren();
+    for (const text of [sensor, celsius + " °C"]) row.insertCell().textContent = text;
+  }
+  function follow() {
+    const socket = new WebSocket(location.origin.replace("http", "ws") + "/live");
+    socket.onopen = () => state.textContent = "connected";
+    socket.onmessage = event => show(JSON.parse(event.data));
+    socket.onclose = event => {
+      state.textContent = `closed (${event.code}), trying again`;
+      setTimeout(follow, 1000);
+    };
+  }
+  form.onsubmit = event => {
+    event.preventDefault();
+    const reading = {sensor: form.sensor.value, celsius: form.celsius.valueAsNumber};
+    fetch("/readings", {method: "POST", body: JSON.stringify(reading)});
   };
+  follow();
 </script>
 """
 
@@ -143,7 +153,7 @@ Try, in another terminal:
   curl http://127.0.0.1:{HTTP_PORT}/stats
 
 and in a browser  http://127.0.0.1:{HTTP_PORT}/docs
-                  http://127.0.0.1:{HTTP_PORT}/live  (a page with a WebSocket; report a reading)
+                  http://127.0.0.1:{HTTP_PORT}/live  (a page with a WebSocket)
 
 Ctrl-C stops it.
 """

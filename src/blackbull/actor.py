@@ -93,7 +93,7 @@ class Actor:
             return False
         inbox.append(message)
         if len(inbox) == 1:
-            self._arrived.set()
+            self._wake()
         return True
 
     def stop(self) -> None:
@@ -106,6 +106,10 @@ class Actor:
     def stopped(self) -> bool:
         """True when no message is taken any more."""
         return self._closing
+
+    def _wake(self) -> None:
+        """Something has come into the empty inbox."""
+        self._arrived.set()
 
     async def _handle(self, message: Message) -> None:
         """Handle one message; subclasses override it."""

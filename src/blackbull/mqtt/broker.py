@@ -74,8 +74,13 @@ class Decided(Message):
 
 
 @dataclass(slots=True)
+class Tick(Message):
+    """Something is due."""
+
+
+@dataclass(slots=True)
 class Wake(Message):
-    """Time has passed, or there is something to write."""
+    """There is something to write."""
 
 
 @dataclass(slots=True)
@@ -167,7 +172,9 @@ class BrokerActor(Actor):
             levels=levels,
         )
         self.sinks = Sinks()
-        self._started = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._called = False
+        self._ended = asyncio.Event()
         self._inbox_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = inf
@@ -177,26 +184,40 @@ class BrokerActor(Actor):
 
     async def run(self) -> None:
         """Serve until :meth:`stop`; cancelling it is safe."""
-        now = asyncio.get_running_loop().time()
-        self.broker.start(now)
-        self._started = True
-        self._push(Wake())
+        self._loop = asyncio.get_running_loop()
+        self.broker.start(self._loop.time())
+        self._push(Tick())
         try:
             await super().run()
         finally:
+            self._loop = None
             if self._timer is not None:
                 self._timer.cancel()
             for task in list(self._decisions):
                 task.cancel()
+
+    def stop(self) -> None:
+        """Take no more messages; :meth:`run` returns when it has handled those it has."""
+        super().stop()
+        self._ended.set()
 
     # ------------------------------------------------------------------ from connections
 
     def receive(self, inbound: Inbound, data: bytes) -> bool:
         """Take what a client sent.
 
+        The first arrival of a turn of the loop is handled at once; what comes behind it in the
+        same turn waits for the turn's end and is handled together.
+
         Returns:
             False: the inbox is full; come again when :meth:`when_there_is_room` calls.
         """
+        if not self._called and not self._inbox and not self._closing:
+            self._wake()
+            self._begin()
+            self._arrived_from(inbound, data)
+            self._finish()
+            return True
         if self._inbox_bytes > self.settings.broker_inbox_max_bytes:
             return False
         if not self.offer(Received(inbound, data)):
@@ -265,7 +286,8 @@ class BrokerActor(Actor):
         )  # fmt: skip
         self.broker.publish(publication)
         route = self.broker.router.route(publication.raw_topic, topic)
-        self._wake()
+        if not self._inbox:
+            self._push(Wake())
         return len(route.targets) + len(route.groups)
 
     def add_local(
@@ -309,37 +331,59 @@ class BrokerActor(Actor):
             self.sinks.aggregator = aggregator
 
     def _set_time(self) -> None:
-        if self._started:
-            self.broker.stats.now = asyncio.get_running_loop().time()
-
-    def _wake(self) -> None:
-        if self._started and not self._inbox:
-            self._push(Wake())
+        if self._loop is not None:
+            self.broker.stats.now = self._loop.time()
 
     def _push(self, message: Message) -> None:
-        if self.stopped:
-            return
-        self._inbox.append(message)
-        self._arrived.set()
+        if not self._closing:
+            self._inbox.append(message)
+            self._wake()
 
     # ------------------------------------------------------------------ a batch
 
+    def _wake(self) -> None:
+        """Let the loop call: a batch never waits for anything, so it needs no task."""
+        if self._loop is not None and not self._called:
+            self._called = True
+            self._loop.call_soon(self._turn)
+
+    async def _drain(self) -> None:
+        await self._ended.wait()
+        self._turn()
+
+    def _turn(self) -> None:
+        """Handle what has come in this turn of the loop, as one batch."""
+        self._called = False
+        if self._inbox:
+            batch, self._inbox = self._inbox, []
+            self._room.set()
+            self._handle_now(batch)
+
     async def _handle_batch(self, batch: list[Message]) -> None:
+        self._handle_now(batch)
+
+    def _handle_now(self, batch: list[Message]) -> None:
         self._inbox_bytes = 0
-        stats = self.broker.stats
-        stats.now = asyncio.get_running_loop().time()
-        if self.sinks.aggregator is not None:
-            self._observe(self.sinks.aggregator)
+        self._begin()
         for message in batch:
             if type(message) is Received:
-                stats.bytes_received += len(message.data)
-                try:
-                    message.inbound.receive(message.data)
-                except Exception:
-                    self._failed(message.inbound)
+                self._arrived_from(message.inbound, message.data)
             else:
                 self._other(message)
         self._finish()
+
+    def _begin(self) -> None:
+        if self._loop is not None:
+            self.broker.stats.now = self._loop.time()
+        if self.sinks.aggregator is not None:
+            self._observe(self.sinks.aggregator)
+
+    def _arrived_from(self, inbound: Inbound, data: bytes) -> None:
+        self.broker.stats.bytes_received += len(data)
+        try:
+            inbound.receive(data)
+        except Exception:
+            self._failed(inbound)
 
     def _other(self, message: Message) -> None:
         match message:
@@ -351,6 +395,8 @@ class BrokerActor(Actor):
                 self._guarded(inbound, inbound.writable)
             case Decided(inbound=inbound, then=then, outcome=outcome):
                 self._guarded(inbound, lambda: then(outcome))
+            case Tick():
+                self.broker.tick()
             case _:
                 pass
 
@@ -366,17 +412,18 @@ class BrokerActor(Actor):
         inbound.fail(ReasonCode.UNSPECIFIED_ERROR)
 
     def _finish(self) -> None:
-        """Do what a batch leaves to be done: time, writing, taps, hooks."""
+        """Do what a batch leaves to be done: writing, taps, hooks, time."""
         broker = self.broker
-        if broker.due <= broker.stats.now:
-            broker.tick()
-        more = broker.go_on()
-        broker.router.settle()
-        self._flush()
-        if more:
+        if broker.waiting and broker.go_on():
             self._push(Wake())
-        self._arm()
-        self._pass_on()
+        broker.router.settle()
+        if broker.dirty:
+            self._flush()
+        if broker.router.tapped or broker.notices:
+            self._pass_on()
+        if broker.rearm:
+            broker.rearm = False
+            self._arm()
         if self._held:
             held, self._held = self._held, []
             for call in held:
@@ -407,18 +454,19 @@ class BrokerActor(Actor):
 
     def _arm(self) -> None:
         due = self.broker.due
-        if due == self._timer_at and self._timer is not None:
+        if self._loop is None or due == self._timer_at:
             return
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         self._timer_at = due
         if due != inf:
-            self._timer = asyncio.get_running_loop().call_at(due, self._due)
+            self._timer = self._loop.call_at(due, self._due)
 
     def _due(self) -> None:
         self._timer = None
-        self._push(Wake())
+        self._timer_at = inf
+        self._push(Tick())
 
     def _observe(self, aggregator: Aggregator) -> None:
         """Look at each message by itself as long as somebody listens to its event."""

@@ -53,6 +53,7 @@ class Broker:
         dirty: Links that have something to write.
         waiting: Links whose backlog goes on in the next batch.
         notices: What the application's hooks are to be told.
+        rearm: Something may be due earlier than before.
         on_received: Told the type and the payload's size of each packet that came; None: nobody.
         inline: Awaited for each message that the taps are to see, before its publisher's next
             packet is looked at; None: they are left in ``router.tapped``.
@@ -79,6 +80,7 @@ class Broker:
         self.connected = 0
         self.waiting: list[Link] = []
         self.notices: list[Notice] = []
+        self.rearm = True
         self.on_received: Callable[[str, int], None] | None = None
         self.inline: InlineTaps | None = None
         self._schedule = Schedule()
@@ -179,6 +181,7 @@ class Broker:
             self._publish_will(session)
         self._schedule.add(session)
         self._schedule.compact(4 * len(self.sessions) + 64)
+        self.rearm = True
 
     def end_session(self, session: Session) -> None:
         """Forget *session*; a will that is due later is published now (MQTT-3.1.3-9)."""
@@ -330,6 +333,7 @@ class Broker:
     def tick(self) -> None:
         """Do what is due: delayed wills, sessions that expire, figures in ``$SYS``."""
         now = self.stats.now
+        self.rearm = True
         for session in self._schedule.take(now):
             if session.link is not None:
                 continue

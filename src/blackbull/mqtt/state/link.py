@@ -81,11 +81,13 @@ class Link:
         aliases: Topic Aliases that the client was told; None if it takes none.
         topic_alias_maximum: How many it takes.
         backlog: Retained messages that are being sent to it, and what came after them.
+        dirty: The broker's list of links that have something to write.
+        go_on: Handles the packets that came while the link was parked.
         plain: It can be given the very bytes that another client of its level sent.
     """
 
     __slots__ = (
-        "_dirty", "_held", "aliases", "backlog", "congested", "drop_when_slow", "ending",
+        "_held", "aliases", "backlog", "congested", "dirty", "drop_when_slow", "ending", "go_on",
         "info", "level", "max_held", "max_packet", "out", "outstanding", "parked", "plain",
         "problem_information", "session", "shell", "stats", "topic_alias_maximum", "window",
     )  # fmt: skip
@@ -110,7 +112,8 @@ class Link:
         self.aliases: dict[bytes, int] | None = None
         self.backlog: deque[Entry] | None = None
         self.plain = True
-        self._dirty = dirty
+        self.go_on: Callable[[], None] = _nothing
+        self.dirty = dirty
         self._held = 0
 
     def find_plain(self, longest: int) -> None:
@@ -121,7 +124,7 @@ class Link:
         """Write *packet* with whatever else this batch has for the client."""
         out = self.out
         if not out:
-            self._dirty.append(self)
+            self.dirty.append(self)
         out.append(packet)
 
     def hold(self, packets: bytes, *, count: int) -> None:
@@ -202,8 +205,8 @@ class Link:
         if not self.ending:
             self.ending = True
             self.congested = False
-            if not self.out or self not in self._dirty:
-                self._dirty.append(self)
+            if not self.out or self not in self.dirty:
+                self.dirty.append(self)
 
     def _send_special(
         self, publication: Publication, first: int, packet_id: int, identifiers: tuple[int, ...]
@@ -243,3 +246,7 @@ class Link:
             return 0, False
         aliases[topic] = alias = len(aliases) + 1
         return alias, False
+
+
+def _nothing() -> None:
+    return None

@@ -43,9 +43,9 @@ class Publication:
         self,
         raw_topic: bytes,
         tail: bytes,
-        *,
         payload_at: int,
-        qos: int = 0,
+        qos: int,
+        *,
         retain: bool = False,
         expires_at: float = inf,
         publisher: str = "",
@@ -82,6 +82,16 @@ class Publication:
     def size(self) -> int:
         """Bytes that keeping it costs, about."""
         return len(self.raw_topic) + len(self.tail)
+
+    def know_head(self, key: int, head: bytes) -> None:
+        """Take over a packet's head as it came.
+
+        Args:
+            key: The level, times 256, plus the first byte of the packet.
+            head: The packet up to and with its topic.
+        """
+        self._head_key = key
+        self._head = head
 
     def packet(self, level: int, first: int, packet_id: int) -> bytes:
         """Return the PUBLISH packet for a subscriber that gets nothing of its own in it.
@@ -177,7 +187,7 @@ def make_publication(
     """
     head, expires_at = message_properties(properties, now=now)
     return Publication(
-        topic.encode(), head + payload, payload_at=len(head), qos=qos, retain=retain,
+        topic.encode(), head + payload, len(head), qos, retain=retain,
         expires_at=expires_at, publisher=publisher,
     )  # fmt: skip
 

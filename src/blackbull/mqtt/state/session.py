@@ -179,8 +179,27 @@ class Session(Subscriber):
             link.send_publication(publication, first, 0, identifiers)
         elif self.queue or self._replay or link.congested or link.outstanding >= link.window:
             self._enqueue((publication, first, identifiers, group))
+        elif link.plain and not identifiers and publication.expires_at == inf:
+            self._transmit_plain(link, publication, first, group)
         else:
             self._transmit(link, (publication, first, identifiers, group))
+
+    def _transmit_plain(
+        self, link: Link, publication: Publication, first: int, group: Group | None
+    ) -> None:
+        """As :meth:`_transmit`, where there is nothing to add and nothing to look at."""
+        inflight = self.inflight
+        packet_id = self._packet_id % 65535 + 1
+        while packet_id in inflight:
+            packet_id = packet_id % 65535 + 1
+        self._packet_id = packet_id
+        inflight[packet_id] = (publication, first, (), group)
+        link.outstanding += 1
+        link.stats.publish_sent += 1
+        out = link.out
+        if not out:
+            link.dirty.append(link)
+        out.append(publication.packet(link.level, first, packet_id))
 
     def _transmit(self, link: Link, entry: Entry) -> None:
         """Send a message with QoS 1 or 2 under a Packet Identifier that is free."""

@@ -191,7 +191,9 @@ class FedConnection(Consumer, Shell):
                 self._pause()
             return
         self._write()
-        if link.ending:
+        if link.goodbye:
+            self._view.close()
+        elif link.ending:
             self._view.linger()
 
     def park(self, decision: Awaitable[T], then: Callable[[T | BaseException], None]) -> None:

@@ -164,6 +164,7 @@ class MQTTExtension(Extension[Host]):
         actor.sinks.aggregator = self._aggregator
         actor.sinks.tap = self._application.observe
         actor.sinks.notice = self._tell
+        actor.broker.hooked = self._application.registration.hooks
         if self._application.inline is not None:
             actor.broker.inline = self._run_inline
         self._task = asyncio.get_running_loop().create_task(actor.run())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from blackbull.errors import LimitExceeded
 
-from ..auth.requests import AuthStep, ClientInfo, ConnectRequest, Identity
+from ..auth.requests import AuthStep, ConnectRequest, Identity
 from ..codec.connect import MQTTConnack, MQTTConnect
 from ..codec.control import MQTTAuth, MQTTDisconnect
 from ..codec.errors import MQTTDecodeError
@@ -40,6 +40,10 @@ _RETURN_CODES: Final = {
 """What MQTT 3.1.1 has for a Reason Code; for others the connection is closed without a word."""
 
 
+MAX_CONNACKS: Final = 16
+"""Different CONNACK packets that are remembered."""
+
+
 class Refused(Exception):
     """The client is not let in; no error of ours.
 
@@ -69,7 +73,8 @@ class Admission:
     """
 
     __slots__ = (
-        "_broker", "_connect", "_level", "_link", "_verdicts", "conversation", "keep_alive",
+        "_broker", "_connect", "_granted", "_level", "_link", "_verdicts", "conversation",
+        "keep_alive",
     )  # fmt: skip
 
     def __init__(self, broker: Broker, link: Link, verdicts: Verdicts) -> None:
@@ -80,6 +85,7 @@ class Admission:
         self._verdicts = verdicts
         self._level = 0
         self._connect: MQTTConnect | None = None
+        self._granted: tuple[MQTTConnect, Identity, dict[str, object]] | None = None
 
     def take(self, first: int, body: bytes) -> bool:
         """Take a packet that comes before CONNACK; True when the client is in.
@@ -89,6 +95,8 @@ class Admission:
             Parked: the application has to decide.
         """
         try:
+            if self._granted is not None:  # it is the same packet again
+                return self._accept(*self._granted)
             if self.conversation is not None and self._connect is not None:
                 return self._auth(self.conversation, self._connect, first, body)
             self.expect(first)
@@ -178,10 +186,9 @@ class Admission:
 
     def _decide(self, packet: MQTTConnect) -> bool:
         method = packet.properties.get("authentication_method")
-        request = self._request(packet)
         if isinstance(method, str):
             conversation = Conversation(
-                self._broker.hooks, self._link, request=request, method=method
+                self._broker.hooks, self._link, request=self._request(packet), method=method
             )
             if not conversation.known:
                 raise Refused(Refusal(reason_code=ReasonCode.BAD_AUTHENTICATION_METHOD))
@@ -189,7 +196,7 @@ class Admission:
             self.conversation = conversation
             data = cast("bytes | None", packet.properties.get("authentication_data"))
             return self._stepped(conversation, packet, conversation.start(data))
-        return self._accept(packet, self._identify(packet, request))
+        return self._accept(packet, self._identify(packet), {})
 
     def _auth(
         self, conversation: Conversation, packet: MQTTConnect, first: int, body: bytes
@@ -211,7 +218,7 @@ class Admission:
         if not step.ok:
             raise Refused(Refusal(reason_code=ReasonCode.NOT_AUTHORIZED))
         identity = Identity(username=step.username)
-        return self._accept(packet, identity, properties=conversation.properties(step))
+        return self._accept(packet, identity, conversation.properties(step))
 
     def _request(self, packet: MQTTConnect) -> ConnectRequest:
         shell = self._link.shell
@@ -225,7 +232,7 @@ class Admission:
             properties=packet.properties,
         )
 
-    def _identify(self, packet: MQTTConnect, request: ConnectRequest) -> Identity:
+    def _identify(self, packet: MQTTConnect) -> Identity:
         """Return who the client is.
 
         Raises:
@@ -237,10 +244,9 @@ class Admission:
             return Identity(username=packet.username)
         verdict = self._verdicts.known("authenticate", "")
         if verdict is None:
-            verdict = ask(request)
+            verdict = ask(self._request(packet))
             if inspect.isawaitable(verdict):
                 raise Parked(verdict, ("authenticate", ""))
-        self._verdicts.forget("authenticate", "")
         if isinstance(verdict, Identity):
             return verdict
         if isinstance(verdict, Refusal):
@@ -258,33 +264,47 @@ class Admission:
     # ------------------------------------------------------------------ welcome
 
     def _accept(
-        self, packet: MQTTConnect, identity: Identity, *,
-        properties: dict[str, object] | None = None,
-    ) -> bool:  # fmt: skip
+        self, packet: MQTTConnect, identity: Identity, properties: dict[str, object]
+    ) -> bool:
+        """Let the client in.
+
+        Raises:
+            Parked: the application has to think about its will.
+            Refused: it may not publish its will.
+        """
         broker, link = self._broker, self._link
         assigned = "" if packet.client_id or identity.client_id else broker.new_client_id()
         client_id = identity.client_id or packet.client_id or assigned
         username = packet.username if identity.username is None else identity.username
-        shell = link.shell
-        link.info = ClientInfo(client_id, username, shell.peername, shell.transport)
+        link.identify(client_id, username)
         self._verdicts.superuser = identity.superuser
+        self._granted = packet, identity, properties
         if packet.will_topic is not None and not self._verdicts.may("publish", packet.will_topic):
             raise Refused(Refusal(reason_code=ReasonCode.NOT_AUTHORIZED))
         session, present = broker.find(client_id, clean_start=packet.clean_start)
         self._equip(session, packet)
-        told = dict(properties or {})
+        told = dict(properties)
         if packet.proto_level == 5:
             self._advertise(packet, told, session=session, assigned=assigned)
         else:
             self.keep_alive = packet.keep_alive
-        connack = encode_packet(MQTTConnack(present, 0, told), level=packet.proto_level)
-        if len(connack) > link.max_packet:
-            for name in ("reason_string", "user_property", "response_information"):
-                told.pop(name, None)
-            connack = encode_packet(MQTTConnack(present, 0, told), level=packet.proto_level)
-        link.send(connack)
-        broker.attach(session, link, link.info)
+        link.send(self._connack(present, told, packet.proto_level))
+        broker.attach(session, link)
         return True
+
+    def _connack(self, present: bool, told: dict[str, object], level: int) -> bytes:
+        """Return the CONNACK; most clients are told the same, and that is encoded once."""
+        connacks = self._broker.connacks
+        key = (level, present, *told.items())
+        connack = connacks.get(key)
+        if connack is None:
+            connack = encode_packet(MQTTConnack(present, 0, told), level=level)
+            if len(connack) > self._link.max_packet:
+                told.pop("response_information", None)
+                return encode_packet(MQTTConnack(present, 0, told), level=level)
+            if len(connacks) < MAX_CONNACKS:
+                connacks[key] = connack
+        return connack
 
     def _equip(self, session: Session, packet: MQTTConnect) -> None:
         """Let link and session be as the client wants them."""

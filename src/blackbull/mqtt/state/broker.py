@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -53,6 +53,8 @@ class Broker:
         dirty: Links that have something to write.
         waiting: Links whose backlog goes on in the next batch.
         notices: What the application's hooks are to be told.
+        hooked: The hooks, by what they want to be told of.
+        connacks: CONNACK packets by what they say.
         rearm: Something may be due earlier than before.
         on_received: Told the type and the payload's size of each packet that came; None: nobody.
         inline: Awaited for each message that the taps are to see, before its publisher's next
@@ -80,6 +82,8 @@ class Broker:
         self.connected = 0
         self.waiting: list[Link] = []
         self.notices: list[Notice] = []
+        self.hooked: Mapping[str, Sequence[object]] = {}
+        self.connacks: dict[object, bytes] = {}
         self.rearm = True
         self.on_received: Callable[[str, int], None] | None = None
         self.inline: InlineTaps | None = None
@@ -96,6 +100,10 @@ class Broker:
     def open(self, shell: Shell) -> Link:
         """Return the link of a connection whose client has not said CONNECT yet."""
         return Link(shell, dirty=self.dirty, stats=self.stats)
+
+    def told(self, kind: str) -> bool:
+        """Return True when the application wants to be told of such happenings."""
+        return bool(self.hooked.get(kind))
 
     def find(self, client_id: str, *, clean_start: bool) -> tuple[Session, bool]:
         """Return the session of a client that connects, and whether it had one.
@@ -126,7 +134,7 @@ class Broker:
         self.sessions[client_id] = session
         return session, False
 
-    def attach(self, session: Session, link: Link, info: ClientInfo) -> None:
+    def attach(self, session: Session, link: Link) -> None:
         """Let *session* go on over *link*, after its CONNACK; a delayed will is off."""
         self.connected += 1
         stats = self.stats
@@ -137,7 +145,8 @@ class Broker:
         if session.subscriptions:
             self.router.forget_routes()
         session.resume(link)
-        self.notices.append(("connect", info, ()))
+        if self.told("connect"):
+            self.notices.append(("connect", link.info, ()))
 
     def detach(self, link: Link, *, with_will: bool, reason: int = 0) -> None:
         """The connection of *link* is at its end.
@@ -169,7 +178,7 @@ class Broker:
         else:
             self._let_wait(session)
         self.router.hand_on(handed, left_by=session)
-        if link.info is not None:
+        if self.told("disconnect"):
             self.notices.append(("disconnect", link.info, (reason,)))
 
     def _let_wait(self, session: Session) -> None:

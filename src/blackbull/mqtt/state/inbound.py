@@ -209,7 +209,6 @@ class Inbound:
             self._admission = None
             self._quick = self._broker.on_received is None
             self._conversation = admission.conversation
-            self._subscribing = Subscribing(self._broker, self.link, self._verdicts)
             self.keep_alive = 1.5 * admission.keep_alive
             if self.link.level == 4:
                 # MQTT 3.1.1 §2.2.3 does not forbid more bytes than a length needs.
@@ -223,7 +222,8 @@ class Inbound:
             self._acknowledged(first, packet.packet_id, packet.reason_code)
         elif isinstance(packet, MQTTSubscribe | MQTTUnsubscribe):
             check_user_properties(packet.properties, most=most)
-            assert self._subscribing is not None
+            if self._subscribing is None:
+                self._subscribing = Subscribing(self._broker, self.link, self._verdicts)
             self._subscribing.take(packet)
             self._publishing.refresh()
         elif isinstance(packet, MQTTDisconnect):
@@ -287,6 +287,7 @@ class Inbound:
                 )
             session.expiry = min(cast("int", expiry), self._broker.settings.max_session_expiry)
         reason = packet.reason_code or 0
+        self.link.goodbye = True
         self._broker.detach(self.link, with_will=reason != 0, reason=reason)
 
     def use_taps(
@@ -317,6 +318,7 @@ class Inbound:
     def lost(self) -> None:
         """The connection is gone."""
         self._broker.detach(self.link, with_will=True)
+        self.link.leave()
 
     def writable(self) -> None:
         """The client takes bytes again: send it what waits."""

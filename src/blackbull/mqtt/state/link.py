@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from blackbull.abc import Address
 from blackbull.errors import LimitExceeded
 
+from ..auth.requests import ClientInfo
 from ..codec.control import MQTTDisconnect
 from ..codec.packets import encode_packet
 from ..codec.types import ReasonCode
 
 if TYPE_CHECKING:
-    from ..auth.requests import ClientInfo, Transport
+    from ..auth.requests import Transport
     from .publication import Publication
     from .session import Entry, Session
     from .stats import Stats
@@ -68,7 +69,6 @@ class Link:
     Attributes:
         level: The protocol level, 4 or 5; 5 until CONNECT says otherwise.
         session: The client's session, once it is accepted.
-        info: What the application knows of the client.
         out: Packets that are to be written, oldest first.
         congested: The peer does not take what was written; ``out`` is kept back.
         window: QoS 1 and 2 messages that may be under way to the client.
@@ -76,6 +76,7 @@ class Link:
         max_packet: The longest packet that the client takes, in bytes.
         max_held: Bytes of QoS 0 messages that are kept back for a congested client.
         drop_when_slow: A message too many is dropped; else the client is disconnected.
+        goodbye: The client has said DISCONNECT.
         ending: Nothing more is said or heard; the connection is closed once ``out`` is written.
         parked: A decision is awaited; what arrives waits.
         aliases: Topic Aliases that the client was told; None if it takes none.
@@ -87,8 +88,10 @@ class Link:
     """
 
     __slots__ = (
-        "_held", "aliases", "backlog", "congested", "dirty", "drop_when_slow", "ending", "go_on",
-        "info", "level", "max_held", "max_packet", "out", "outstanding", "parked", "plain",
+        "_client_id", "_held", "_info", "_username", "aliases", "backlog", "congested", "dirty",
+        "drop_when_slow", "ending", "go_on",
+        "goodbye",
+        "level", "max_held", "max_packet", "out", "outstanding", "parked", "plain",
         "problem_information", "session", "shell", "stats", "topic_alias_maximum", "window",
     )  # fmt: skip
 
@@ -97,7 +100,9 @@ class Link:
         self.stats = stats
         self.level = 5
         self.session: Session | None = None
-        self.info: ClientInfo | None = None
+        self._client_id = ""
+        self._username: str | None = None
+        self._info: ClientInfo | None = None
         self.out: list[bytes] = []
         self.congested = False
         self.window = 1
@@ -106,6 +111,7 @@ class Link:
         self.max_held = 0
         self.drop_when_slow = True
         self.ending = False
+        self.goodbye = False
         self.parked = False
         self.problem_information = True
         self.topic_alias_maximum = 0
@@ -115,6 +121,22 @@ class Link:
         self.go_on: Callable[[], None] = _nothing
         self.dirty = dirty
         self._held = 0
+
+    def identify(self, client_id: str, username: str | None) -> None:
+        """Remember who the client is."""
+        self._client_id = client_id
+        self._username = username
+        self._info = None
+
+    @property
+    def info(self) -> ClientInfo:
+        """What the application knows of the client."""
+        if self._info is None:
+            shell = self.shell
+            self._info = ClientInfo(
+                self._client_id, self._username, shell.peername, shell.transport
+            )
+        return self._info
 
     def find_plain(self, longest: int) -> None:
         """Find out whether it takes other clients' bytes as they are, *longest* bytes at most."""
@@ -246,6 +268,40 @@ class Link:
             return 0, False
         aliases[topic] = alias = len(aliases) + 1
         return alias, False
+
+    def leave(self) -> None:
+        """Let go of the connection, so that nothing that is left keeps it."""
+        self.shell = NOBODY
+        self.go_on = _nothing
+        self.out.clear()
+
+
+class _Nobody(Shell):
+    """Stands in for a connection that is gone."""
+
+    @property
+    def peername(self) -> Address | None:
+        return None
+
+    @property
+    def transport(self) -> Transport:
+        return "tcp"
+
+    @property
+    def certificate(self) -> Mapping[str, object] | None:
+        return None
+
+    def flush(self) -> None:
+        pass
+
+    def park(self, decision: Awaitable[T], then: Callable[[T | BaseException], None]) -> None:
+        pass
+
+    def record_limit(self, limit: LimitExceeded) -> None:
+        pass
+
+
+NOBODY: Final = _Nobody()
 
 
 def _nothing() -> None:

@@ -80,7 +80,7 @@ class Subscribing:
                 continue
             if wanted:
                 retained.append(subscription)
-            if self._link.info is not None:
+            if self._broker.told("subscribe"):
                 told = (subscription.filter, subscription.qos)
                 self._broker.notices.append(("subscribe", self._link.info, told))
         if self._link.level == 4:

@@ -55,12 +55,11 @@ class Verdicts:
             Parked: the application has to think about it.
         """
         ask = self._hooks.authorize
-        info = self._link.info
-        if ask is None or self.superuser or info is None:
+        if ask is None or self.superuser:
             return True
         known = self.known(action, topic)
         if known is None:
-            answer = ask(info, action, topic)
+            answer = ask(self._link.info, action, topic)
             if inspect.isawaitable(answer):
                 raise Parked(answer, (action, topic))
             known = answer
@@ -75,11 +74,6 @@ class Verdicts:
         """Keep what came of a decision; one that failed is a refusal."""
         failed = isinstance(outcome, BaseException) or outcome is None
         self._keep(parked.key, ReasonCode.SERVER_UNAVAILABLE if failed else outcome)
-
-    def forget(self, what: str, about: str) -> None:
-        """Let it be decided anew."""
-        if self._known is not None:
-            self._known.pop((what, about), None)
 
     def _keep(self, key: tuple[str, str], outcome: object) -> None:
         if self._known is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -214,8 +213,11 @@ class Broker:
             will.topic, will.payload, qos=will.qos, retain=will.retain,
             properties=will.properties, now=self.stats.now, publisher=session.client_id,
         )  # fmt: skip
-        with suppress(LimitExceeded):  # then it cannot be kept for those who come later
+        try:
             self.publish(publication, session)
+        except LimitExceeded:  # it cannot be kept for those who come later
+            route = self.router.route(publication.raw_topic, publication.topic)
+            self.router.publish(publication, route, session)
 
     # ------------------------------------------------------------------ subscriptions
 

@@ -192,7 +192,9 @@ class Publishing:
                 return self._broker.publish(publication, session)
             except LimitExceeded as limit:
                 self._link.shell.record_limit(limit)
-                return int(ReasonCode.QUOTA_EXCEEDED)
+                if publication.qos and self._link.level == 5:
+                    return int(ReasonCode.QUOTA_EXCEEDED)
+                # Its publisher cannot be told: whoever is there has it at least.
         self._broker.router.publish(publication, route, session)
         return int(ReasonCode.NO_MATCHING_SUBSCRIBERS) if route.empty else 0
 

@@ -221,7 +221,10 @@ class Session(Subscriber):
         while len(queue) >= settings.max_queued_messages or (
             self._queued_bytes + size > settings.max_queued_bytes
         ):
-            self._overflow(len(queue) + 1)
+            if len(queue) >= settings.max_queued_messages:
+                self._overflow(len(queue) + 1)
+            else:
+                self._overflow(self._queued_bytes + size, of="bytes")
             if settings.overflow is Overflow.DROP_NEWEST or not queue:
                 return
             self._queued_bytes -= queue.popleft()[0].size
@@ -234,13 +237,16 @@ class Session(Subscriber):
         else:
             self._overflow(len(backlog) + 1)
 
-    def _overflow(self, seen: int) -> None:
+    def _overflow(self, seen: int, *, of: str = "messages") -> None:
         self._stats.publish_dropped += 1
         self.dropped += 1
         if self.link is not None:
-            allowed = self._settings.max_queued_messages
+            settings = self._settings
+            allowed = (
+                settings.max_queued_messages if of == "messages" else settings.max_queued_bytes
+            )
             self.link.shell.record_limit(
-                LimitExceeded("mqtt_max_queued_messages", allowed=allowed, seen=seen)
+                LimitExceeded(f"mqtt_max_queued_{of}", allowed=allowed, seen=seen)
             )
 
     def pump(self) -> None:

@@ -120,14 +120,13 @@ class Subscribing:
         filter = subscription.filter
         if not is_topic_filter(filter):
             return int(ReasonCode.TOPIC_FILTER_INVALID)
-        depth = filter.count("/") + 1
-        if depth > settings.max_topic_levels or len(filter.encode()) > settings.max_topic_length:
-            self._link.shell.record_limit(
-                LimitExceeded(
-                    "mqtt_max_topic_levels", allowed=settings.max_topic_levels, seen=depth
-                )
-            )
-            return int(ReasonCode.TOPIC_FILTER_INVALID)
+        for name, allowed, seen in (
+            ("mqtt_max_topic_levels", settings.max_topic_levels, filter.count("/") + 1),
+            ("mqtt_max_topic_length", settings.max_topic_length, len(filter.encode())),
+        ):
+            if seen > allowed:
+                self._link.shell.record_limit(LimitExceeded(name, allowed=allowed, seen=seen))
+                return int(ReasonCode.TOPIC_FILTER_INVALID)
         shared = parse_shared(filter)
         if shared is not None:
             if not settings.shared_available:

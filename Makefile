@@ -22,7 +22,7 @@ help:
 demo: $(VENV)/.ready-standard
 	$(BIN)/python examples/gateway.py
 
-test: $(VENV)/.ready-test
+test: $(VENV)/.ready-test build/npm/.ready
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
 
 check: $(VENV)/.ready-test
@@ -60,3 +60,7 @@ $(VENV)/.ready-bench: pyproject.toml scripts/venv.sh
 
 $(VENV)/.ready-docs: pyproject.toml scripts/venv.sh
 	bash scripts/venv.sh "$(PYTHON)" "$(VENV)" docs
+
+# A peer that only npm has; fetched once, into a folder that git ignores.
+build/npm/.ready: scripts/npm.sh
+	bash scripts/npm.sh build/npm mqtt@5

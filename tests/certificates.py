@@ -28,12 +28,12 @@ class Authority:
         self._directory = directory
         self.path = self._file(f"{name}.pem", self._ca.cert_pem.bytes())
 
-    def issue(self, *names: str, file: str = "server") -> str:
+    def issue(self, *names: str, file: str = "server", common_name: str | None = None) -> str:
         """Make a certificate for *names*; return the file that holds its chain and its key.
 
         The file takes its place in one step, so nobody ever sees half of it.
         """
-        made = self._ca.issue_cert(*(names or (HOST, "127.0.0.1")))
+        made = self._ca.issue_cert(*(names or (HOST, "127.0.0.1")), common_name=common_name)
         return self._file(f"{file}.pem", made.private_key_and_cert_chain_pem.bytes())
 
     def issue_pair(

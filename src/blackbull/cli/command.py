@@ -1,19 +1,24 @@
-"""``blackbull module:app``: serve an application that a module holds."""
+"""The ``blackbull`` command: serve an application that a module holds, or do what a verb says."""
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import version
+from typing import Final
 
 from blackbull.errors import ConfigurationError
 from blackbull.runner import run
 
-from .flags import Flags, Parser, add_flags, port_number, to_flags
+from .flags import Flags, Parser, add_flags, split_bind, to_flags
 from .target import load_app
 
 DESCRIPTION = "Serve a BlackBull application, or any ASGI 3.0 application."
+EPILOG = "'blackbull mqtt' runs an MQTT broker: 'blackbull mqtt --help' says more."
+VERBS: Final = {"mqtt": "blackbull.cli.mqtt"}
+"""The module of each verb, imported when it is asked for; its ``main`` takes the arguments."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -26,25 +31,38 @@ def main(argv: Sequence[str] | None = None) -> None:
         SystemExit: 1 with one line on stderr: nothing can be served.
     """
     arguments = sys.argv[1:] if argv is None else list(argv)
-    parser = make_parser()
     try:
-        found = parser.parse_args(arguments)
-        if found.help:
-            print(parser.format_help(), end="")
-            return
-        if found.version:
-            print(f"blackbull {version('blackbull')}")
-            return
-        if found.target is None:
-            raise ConfigurationError(
-                "which application? say module:attribute; 'blackbull --help' lists the flags"
-            )
-        flags = to_flags(found)
-        host, port = split_bind(found.bind) if found.bind is not None else (None, None)
-        app = load_app(found.target)
+        verb = VERBS.get(arguments[0]) if arguments else None
+        if verb is not None:
+            importlib.import_module(verb).main(arguments[1:])
+        else:
+            serve_target(arguments)
     except ConfigurationError as error:
-        print(f"blackbull: {error}", file=sys.stderr)
+        print(f"blackbull: {' '.join(str(error).split())}", file=sys.stderr)
         raise SystemExit(1) from error
+
+
+def serve_target(arguments: list[str]) -> None:
+    """Serve the application that *arguments* name.
+
+    Raises:
+        ConfigurationError: there is none, or a flag cannot be.
+    """
+    parser = make_parser()
+    found = parser.parse_args(arguments)
+    if found.help:
+        print(parser.format_help(), end="")
+        return
+    if found.version:
+        print(f"blackbull {version('blackbull')}")
+        return
+    if found.target is None:
+        raise ConfigurationError(
+            "which application? say module:attribute; 'blackbull --help' lists the flags"
+        )
+    flags = to_flags(found)
+    host, port = split_bind(found.bind) if found.bind is not None else (None, None)
+    app = load_app(found.target)
     serve(app, replace(
         flags,
         host=flags.host if flags.host is not None else host,
@@ -61,27 +79,10 @@ def serve(app: object, flags: Flags) -> None:
 
 def make_parser() -> Parser:
     """Return the parser of the command's arguments."""
-    parser = Parser("blackbull", description=DESCRIPTION)
+    parser = Parser("blackbull", description=DESCRIPTION, epilog=EPILOG)
     parser.add_argument("target", nargs="?", metavar="module:app", help="where the app is")
     parser.add_argument("--bind", metavar="HOST:PORT", help="both in one, '[::1]:8000' for IPv6")
     add_flags(parser)
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     parser.add_argument("-h", "--help", action="store_true", help="print this help and exit")
     return parser
-
-
-def split_bind(text: str) -> tuple[str | None, int]:
-    """Return host and port of ``host:port``, ``[address]:port``, ``:port`` or ``port``.
-
-    Raises:
-        ConfigurationError: *text* is none of these.
-    """
-    host, _, port = text.rpartition(":")
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    elif ":" in host:
-        raise ConfigurationError(f"--bind {text!r}: write an IPv6 address as [address]:port")
-    try:
-        return host or None, port_number(port)
-    except Exception as error:
-        raise ConfigurationError(f"--bind {text!r}: {error}") from error

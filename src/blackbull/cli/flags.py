@@ -14,8 +14,16 @@ from blackbull.errors import ConfigurationError
 class Parser(argparse.ArgumentParser):
     """An argument parser that raises instead of ending the program; nothing is abbreviated."""
 
-    def __init__(self, prog: str | None = None, *, description: str | None = None) -> None:
-        super().__init__(prog=prog, description=description, allow_abbrev=False, add_help=False)
+    def __init__(
+        self,
+        prog: str | None = None,
+        *,
+        description: str | None = None,
+        epilog: str | None = None,
+    ) -> None:
+        super().__init__(
+            prog=prog, description=description, epilog=epilog, allow_abbrev=False, add_help=False
+        )
 
     def error(self, message: str) -> NoReturn:
         """Raise what is wrong with the command line.
@@ -77,6 +85,23 @@ def port_number(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) <= 65535):
         raise argparse.ArgumentTypeError(f"{text!r} is no port: give a number from 0 to 65535")
     return int(text)
+
+
+def split_bind(text: str) -> tuple[str | None, int]:
+    """Return host and port of ``host:port``, ``[address]:port``, ``:port`` or ``port``.
+
+    Raises:
+        ConfigurationError: *text* is none of these.
+    """
+    host, _, port = text.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise ConfigurationError(f"--bind {text!r}: write an IPv6 address as [address]:port")
+    try:
+        return host or None, port_number(port)
+    except Exception as error:
+        raise ConfigurationError(f"--bind {text!r}: {error}") from error
 
 
 def worker_count(text: str) -> int:

@@ -154,13 +154,15 @@ def describe(cls: type[SettingsClass]) -> tuple[SettingInfo, ...]:
 def check(settings: SettingsClass) -> None:
     """Refuse *settings* with a value that cannot be; for ``__post_init__``.
 
-    A choice may be given as its word.
+    A choice may be given as its word, and None where it is the default.
 
     Raises:
         ConfigurationError: a value is of another kind, out of its range, or no choice.
     """
     for info in describe(type(settings)):
         value = getattr(settings, info.name)
+        if value is None and info.default is None:
+            continue
         if info.kind is Kind.CHOICE and not isinstance(value, info.choices):
             # Frozen: this is the one moment at which it may still be put right.
             object.__setattr__(settings, info.name, parse_setting(info, str(value)))

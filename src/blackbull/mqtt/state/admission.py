@@ -256,6 +256,8 @@ class Admission:
         if verdict is True or (verdict == ReasonCode.SUCCESS and verdict is not False):
             return Identity(username=packet.username)
         anonymous = packet.username is None
+        if anonymous and self._broker.settings.allow_anonymous:
+            return Identity()
         raise Refused(Refusal(
             reason_code=ReasonCode.NOT_AUTHORIZED if anonymous
             else ReasonCode.BAD_USER_NAME_OR_PASSWORD
@@ -276,6 +278,8 @@ class Admission:
         assigned = "" if packet.client_id or identity.client_id else broker.new_client_id()
         client_id = identity.client_id or packet.client_id or assigned
         username = packet.username if identity.username is None else identity.username
+        if username is None and broker.settings.allow_anonymous is False:
+            raise Refused(Refusal(reason_code=ReasonCode.NOT_AUTHORIZED))
         link.identify(client_id, username)
         self._verdicts.superuser = identity.superuser
         self._granted = packet, identity, properties

@@ -1,0 +1,152 @@
+"""The command line of ``blackbull mqtt``, and its TOML file."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from blackbull.config import (
+    Kind,
+    SettingInfo,
+    SettingValue,
+    describe,
+    parse_setting,
+    read_environment,
+)
+from blackbull.errors import ConfigurationError
+from blackbull.mqtt.settings import MQTTSettings
+
+from .flags import Parser, split_bind
+from .mqtt_settings import BrokerSettings
+
+USAGE = "blackbull mqtt [flags]\n       blackbull mqtt passwd [flags] FILE USER"
+DESCRIPTION = (
+    "Run an MQTT broker, 5.0 and 3.1.1. A flag goes before its variable (BB_MQTT_MAX_SESSIONS "
+    "for --max-sessions), and that before a line of the TOML file (max_sessions = 100)."
+)
+SECTION: Final = "mqtt"
+
+# What TOML has for each kind of setting.
+_TYPES: Final[Mapping[Kind, tuple[type, ...]]] = {
+    Kind.COUNT: (int,),
+    Kind.SECONDS: (int, float),
+    Kind.SWITCH: (bool,),
+    Kind.AUTO_SWITCH: (bool,),
+    Kind.TEXT: (str,),
+    Kind.CHOICE: (str,),
+}
+
+
+def flag_name(info: SettingInfo) -> str:
+    """Return the flag of a setting: ``--max-sessions`` for ``max_sessions``."""
+    return f"--{info.name.replace('_', '-')}"
+
+
+def make_parser() -> Parser:
+    """Return the parser of the arguments of ``blackbull mqtt``."""
+    parser = Parser("blackbull mqtt", description=DESCRIPTION)
+    parser.usage = USAGE
+    parser.add_argument("--config", metavar="FILE", help="settings, as TOML, under [mqtt]")
+    parser.add_argument("--bind", metavar="HOST:PORT", help="both in one, '[::1]:1883' for IPv6")
+    own = parser.add_argument_group("where, and for whom")
+    limits = parser.add_argument_group("limits")
+    inherited = {info.name for info in describe(MQTTSettings)}
+    for info in sorted(describe(BrokerSettings), key=lambda info: info.name in inherited):
+        if info.name == "allow_anonymous":
+            continue
+        group = limits if info.name in inherited else own
+        group.add_argument(
+            flag_name(info), dest=info.name, metavar=_metavar(info), help=_help(info),
+        )  # fmt: skip
+    own.add_argument("--allow-anonymous", dest="allow_anonymous", action="store_const",
+                     const="1", help="Clients need no user name.")  # fmt: skip
+    own.add_argument("--no-anonymous", dest="allow_anonymous", action="store_const",
+                     const="0", help="Clients need one, as with --passwd-file.")  # fmt: skip
+    parser.add_argument("-h", "--help", action="store_true", help="print this help and exit")
+    return parser
+
+
+def _metavar(info: SettingInfo) -> str:
+    if info.kind is Kind.TEXT:
+        return "FILE" if info.name.endswith(("file", "cert", "key", "ca")) else "TEXT"
+    return {Kind.CHOICE: "WORD", Kind.SWITCH: "on|off", Kind.SECONDS: "SECONDS"}.get(
+        info.kind, "BYTES" if info.unit == "bytes" else "N"
+    )
+
+
+def _help(info: SettingInfo) -> str:
+    default = info.default
+    if isinstance(default, bool):
+        default = "on" if default else "off"
+    shown = "" if default is None else f" [{default}]"
+    return f"{info.sentence}{shown}".replace("%", "%%")
+
+
+def load_broker_settings(
+    found: argparse.Namespace, environ: Mapping[str, str] | None = None
+) -> BrokerSettings:
+    """Return what flags, variables, the TOML file and the defaults say, in this order.
+
+    Args:
+        found: What :func:`make_parser` parsed.
+        environ: The variables; the process's own when None.
+
+    Raises:
+        ConfigurationError: something cannot be; one line, with the cure.
+    """
+    infos = describe(BrokerSettings)
+    values = read_toml(Path(found.config)) if found.config else {}
+    values |= read_environment(BrokerSettings, environ)
+    if found.bind is not None:
+        host, port = split_bind(found.bind)
+        values |= {"port": port} if host is None else {"host": host, "port": port}
+    for info in infos:
+        text: str | None = getattr(found, info.name)
+        if text is not None:
+            values[info.name] = parse_setting(info, text, source=flag_name(info))
+    given = {name: value for name, value in values.items() if value is not None}
+    return BrokerSettings(**given)  # type: ignore[arg-type]
+
+
+def read_toml(path: Path) -> dict[str, SettingValue]:
+    """Return the settings in a TOML file, by field.
+
+    Raises:
+        ConfigurationError: it cannot be read, or has what is no setting.
+    """
+    try:
+        with path.open("rb") as file:
+            document: dict[str, object] = tomllib.load(file)
+    except OSError as error:
+        raise ConfigurationError(
+            f"config file {str(path)!r} cannot be read: {error.strerror}"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"config file {str(path)!r} is no TOML: {error}") from error
+    section = document.get(SECTION)
+    if not isinstance(section, dict):
+        raise ConfigurationError(f"config file {str(path)!r} has no section [{SECTION}]: write one")
+    infos = {info.name: info for info in describe(BrokerSettings)}
+    values: dict[str, SettingValue] = {}
+    for key, value in section.items():
+        if key not in infos:
+            raise ConfigurationError(f"{key!r} in {str(path)!r} is no setting{_meant(key, infos)}")
+        values[key] = _parse_value(infos[key], value, f"{key} in {str(path)!r}")
+    return values
+
+
+def _meant(key: str, known: Mapping[str, SettingInfo]) -> str:
+    close = difflib.get_close_matches(key.replace("-", "_"), list(known), n=1)
+    return f": did you mean {close[0]}?" if close else "; 'blackbull mqtt --help' lists them"
+
+
+def _parse_value(info: SettingInfo, value: object, source: str) -> SettingValue:
+    if info.name == "versions" and isinstance(value, list):
+        return ",".join(map(str, value))
+    if type(value) in _TYPES[info.kind]:
+        return parse_setting(info, str(value), source=source)
+    raise ConfigurationError(f"{source} must be {info.written}, not {value!r}")

@@ -28,7 +28,9 @@ from blackbull.mqtt.codec import (
     PropertyInfo,
     SubscriptionOptions,
     WireType,
+    decode_variable_byte_integer,
     encode_packet,
+    fixed_header,
 )
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
@@ -220,3 +222,25 @@ def observe(
             break
         held = max(held, framer.buffered)
     return seen, held
+
+
+@st.composite
+def broken_packets(draw: st.DrawFn, level: int) -> bytes:
+    """Return a packet whose body is wrong somewhere, and whose length is right."""
+    data = encode_packet(draw(messages(level)), level=level)
+    _, size = decode_variable_byte_integer(data, 1)
+    first, body = data[0], data[1 + size :]
+    for _ in range(draw(st.integers(1, 2))):
+        at = draw(st.integers(0, max(len(body) - 1, 0)))
+        change = draw(st.sampled_from(range(4)))
+        old = body[at] if at < len(body) else 0
+        new = (
+            draw(st.binary(max_size=2)),
+            bytes((draw(st.sampled_from((0, 1, 2, 3, 0x26, 0x7F, 0x80, 0xFF))),)),
+            bytes((old ^ 1 << draw(st.integers(0, 7)),)),
+            bytes((old, old)),
+        )[change]
+        body = body[:at] + new + body[at + 1 :]
+    if draw(st.integers(0, 9)) == 0:
+        first ^= 1 << draw(st.integers(0, 3))
+    return fixed_header(first, len(body)) + body

@@ -12,6 +12,7 @@ from .broker import BrokerActor
 from .codec.types import ReasonCode
 from .connection import serve_connection
 from .extension import MQTTExtension, MQTTProtocolDetector
+from .schema import InvalidPayload
 from .settings import MQTTSettings
 from .state.hooks import Refusal
 from .tap import Message, Subscription, Tap, TapActor
@@ -22,6 +23,7 @@ __all__ = [
     "ClientInfo",
     "ConnectRequest",
     "Identity",
+    "InvalidPayload",
     "MQTTExtension",
     "MQTTProtocolDetector",
     "MQTTSettings",

@@ -18,6 +18,11 @@ NAMED: Final = frozenset({
     inspect.Parameter.KEYWORD_ONLY,
 })  # fmt: skip
 
+VARIADIC: Final = frozenset({
+    inspect.Parameter.VAR_POSITIONAL,
+    inspect.Parameter.VAR_KEYWORD,
+})  # fmt: skip
+
 
 def callback_name(callback: Callable[..., object]) -> str:
     """Return what log lines and documents call *callback*."""
@@ -70,33 +75,44 @@ def value_parameter(
     signature = _signature(callback)
     if signature is None:
         return ""
-    name = callback_name(callback)
     parameters = list(signature.parameters.values())
     kinds = {parameter.kind for parameter in parameters}
     if parameters and parameters[0].kind in POSITIONAL:
-        first = parameters.pop(0)
-        if first.name in captures:
-            raise TypeError(
-                f"the first parameter of {name}() takes the message, and {topic!r} captures "
-                f"{first.name!r}: write {name}(msg, {first.name})"
-            )
+        _check_first(callback, parameters.pop(0).name, topic, captures, schema)
     elif inspect.Parameter.VAR_POSITIONAL not in kinds:
+        name = callback_name(callback)
         raise TypeError(f"{name}() takes no message: write {name}(msg, ...)")
-    named = {parameter.name: parameter for parameter in parameters if parameter.kind in NAMED}
     if inspect.Parameter.VAR_KEYWORD not in kinds:
+        named = {parameter.name for parameter in parameters if parameter.kind in NAMED}
         for capture in captures:
             if capture not in named:
                 raise TypeError(
-                    f"{topic!r} captures {capture!r}, which {name}() does not take: add a "
-                    f"parameter {capture!r}, or write '+' instead of '{{{capture}}}'"
+                    f"{topic!r} captures {capture!r}, which {callback_name(callback)}() does not "
+                    f"take: add a parameter {capture!r}, or write '+' instead of '{{{capture}}}'"
                 )
     others = [
         parameter
         for parameter in parameters
-        if parameter.name not in captures
-        and parameter.kind not in {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
+        if parameter.name not in captures and parameter.kind not in VARIADIC
     ]
     return _value_among(callback, others, topic, schema)
+
+
+def _check_first(
+    callback: Callable[..., object],
+    first: str,
+    topic: str,
+    captures: Sequence[str],
+    schema: PayloadSchema | None,
+) -> None:
+    """Check that the parameter *first*, which takes the message, is not meant for anything else."""
+    name = callback_name(callback)
+    takes = f"the first parameter of {name}() takes the message"
+    if first in captures:
+        raise TypeError(f"{takes}, and {topic!r} captures {first!r}: write {name}(msg, {first})")
+    annotation = _hints(callback).get(first, object)
+    if schema is not None and annotation is not object and schema.gives(annotation):
+        raise TypeError(f"{takes}, the payload's value comes after it: write {name}(msg, {first})")
 
 
 def _value_among(

@@ -415,6 +415,7 @@ async def bare(msg, value, room):  # type: ignore[no-untyped-def]
     ...
 async def without(msg: Message, room: str) -> None: ...
 async def loose(msg: Message, room: str, value: dict[str, object], limit: int = 3) -> None: ...
+async def no_message(reading: Reading, room: str) -> None: ...
 async def other(msg: Message, room: str, tag: Tag) -> None: ...
 async def two(msg, room, reading, another):  # type: ignore[no-untyped-def]
     ...
@@ -443,6 +444,11 @@ def test_decoded_value_goes_where_its_type_is(
 def test_decoded_value_that_fits_nowhere_is_refused(callback: object, schema: object) -> None:
     with pytest.raises(TypeError, match="schema="):
         parameter(callback, schema)
+
+
+def test_decoded_value_does_not_come_first() -> None:
+    with pytest.raises(TypeError, match=r"no_message\(msg, reading\)"):
+        parameter(no_message, Reading)
 
 
 def test_decoded_value_finds_a_class_of_a_function() -> None:

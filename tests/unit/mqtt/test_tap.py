@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from blackbull.mqtt.schema import InvalidPayload
 from blackbull.mqtt.tally import Tally
@@ -24,6 +26,7 @@ from blackbull.mqtt.tap import (
     compile_taps,
     run_taps,
 )
+from blackbull.mqtt.topics import topic_matches_filter
 
 Collect = Callable[..., Awaitable[None]]
 
@@ -254,6 +257,27 @@ def test_tap_table_finds_what_was_added_later() -> None:
         ("a/#", {}),
         ("+/b", {"top": "a"}),
     ]
+
+
+@given(
+    filters=st.lists(
+        st.lists(st.sampled_from(["a", "b", "+", "{x}", ""]), min_size=1, max_size=3).map("/".join),
+        max_size=6,
+    ),
+    tails=st.lists(st.booleans(), min_size=6, max_size=6),
+    topic=st.lists(st.sampled_from(["a", "b", "$c", ""]), min_size=1, max_size=4).map("/".join),
+)
+@settings(max_examples=200)
+def test_tap_table_finds_what_a_scan_finds(
+    filters: list[str], tails: list[bool], topic: str
+) -> None:
+    wanted = [
+        f"{each}/#" if tail else each for each, tail in zip(filters, tails, strict=False) if each
+    ]
+    taps = [compile_tap(each, collector([])) for each in wanted if each.count("{x}") < 2]
+    found = [tap for tap, _ in TapTable(taps).find(topic)]
+    scanned = [tap for tap in taps if topic and topic_matches_filter(topic, tap.match_filter)]
+    assert not topic or [id(tap) for tap in found] == [id(tap) for tap in scanned]
 
 
 def test_tap_table_remembers_no_more_than_it_should() -> None:

@@ -73,8 +73,7 @@ class Conversation:
             raise _unexpected("MQTT 5.0 §4.12.1")
         if not step.done:
             return
-        info = self._link.info
-        if not step.ok or (info is not None and step.username not in {None, info.username}):
+        if not step.ok or step.username not in {None, self._link.info.username}:
             raise MQTTDecodeError(
                 "the client could not prove who it is",
                 reason_code=ReasonCode.NOT_AUTHORIZED,

@@ -1,6 +1,6 @@
 """Everything that works today, in one process. ``make demo`` runs it.
 
-HTTP is on port 8000, a raw TCP echo on port 9000.
+HTTP is on port 8000, a raw TCP echo on port 9000, an MQTT broker on port 1883.
 """
 
 from __future__ import annotations
@@ -9,17 +9,22 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from blackbull import BlackBull, Connection, Event, EventSourceResponse, HTTPException, WebSocket
 from blackbull.abc import ProtocolContext, Reader, Writer
 from blackbull.broadcast import Channel
+from blackbull.mqtt import AsyncAPIExtension, Message, MQTTExtension
 from blackbull.utils import Scheme
 
 HTTP_PORT = 8000
 ECHO_PORT = 9000
+MQTT_PORT = 1883
 
 app = BlackBull()
 app.enable_openapi(title="Gateway", version="0.1.0")
+mqtt = app.add_extension(MQTTExtension(port=MQTT_PORT, websocket_path="/mqtt"))
+app.add_extension(AsyncAPIExtension(title="Gateway", version="0.1.0"))
 
 
 @dataclass
@@ -68,9 +73,12 @@ PAGE = """<!doctype html>
 """
 
 
+MESSAGES_PAGE = (Path(__file__).parent / "messages.html").read_text()
+
+
 @app.route(path="/")
 async def index() -> str:
-    return "HTTP here; raw TCP echo on :9000.\n"
+    return "HTTP here; raw TCP echo on :9000; MQTT broker on :1883.\n"
 
 
 @app.route(path="/readings/{sensor}", methods=["GET"])
@@ -84,7 +92,37 @@ async def read(sensor: str) -> Reading:
 async def report(reading: Reading) -> Reading:
     readings[reading.sensor] = reading
     live.send_json(reading)
+    await mqtt.publish(f"reported/{reading.sensor}", reading)
     return reading
+
+
+@mqtt.on_message(topic="readings/{sensor}", schema=float)
+async def measured(msg: Message, sensor: str, celsius: float) -> None:
+    """What sensors measure that speak MQTT: degrees Celsius."""
+    readings[sensor] = Reading(sensor, celsius)
+    live.send_json(readings[sensor])
+
+
+@app.route(path="/messages")
+async def messages_page() -> str:
+    return MESSAGES_PAGE
+
+
+@app.route(path="/messages/stream")
+async def messages_stream(topic: str = "#") -> EventSourceResponse:
+    async def events() -> AsyncIterator[dict[str, object]]:
+        async with mqtt.subscribe(topic) as messages:
+            async for msg in messages:
+                payload = msg.payload.decode(errors="replace")
+                yield {"data": {"topic": msg.topic, "payload": payload,
+                                "qos": msg.qos, "retain": msg.retain}}  # fmt: skip
+
+    return EventSourceResponse(events())
+
+
+@app.route(path="/messages", methods=["POST"])
+async def publish(topic: str, body: bytes) -> dict[str, int]:
+    return {"subscribers": await mqtt.publish(topic, body)}
 
 
 @app.route(path="/live")
@@ -137,7 +175,7 @@ async def echo(reader: Reader, writer: Writer, ctx: ProtocolContext) -> None:
 @app.on("message_received")
 async def count(event: Event) -> None:
     global echoed  # noqa: PLW0603 -- the whole state of the demo
-    echoed += 1
+    echoed += event.detail["protocol"] == "echo"
 
 
 GUIDE = f"""
@@ -150,10 +188,15 @@ Try, in another terminal:
   curl --data-binary @README.md http://127.0.0.1:{HTTP_PORT}/upload
   curl -N http://127.0.0.1:{HTTP_PORT}/clock
   echo hello | nc -N 127.0.0.1 {ECHO_PORT}
+  mosquitto_pub -p {MQTT_PORT} -q 1 -t readings/cellar -m 9.5
+  curl http://127.0.0.1:{HTTP_PORT}/readings/cellar
+  curl -d on 'http://127.0.0.1:{HTTP_PORT}/messages?topic=lamps/desk'
   curl http://127.0.0.1:{HTTP_PORT}/stats
 
 and in a browser  http://127.0.0.1:{HTTP_PORT}/docs
                   http://127.0.0.1:{HTTP_PORT}/live  (a page with a WebSocket)
+                  http://127.0.0.1:{HTTP_PORT}/messages  (what is published, as it comes)
+                  http://127.0.0.1:{HTTP_PORT}/asyncapi
 
 Ctrl-C stops it.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import subprocess
@@ -15,27 +16,38 @@ from websockets.sync.client import connect
 from websockets.typing import Origin
 
 from tests.architecture.source import ROOT
+from tests.devtools import opened
 from tests.environment import clean_environment
 from tests.program import Program
 
 GATEWAY = (ROOT / "examples" / "gateway.py").read_text()
 TRIED = [
-    ("/\n", "HTTP here; raw TCP echo on :9000.\n"),
-    ("/\n", "HTTP here; raw TCP echo on :9000.\n"),
+    ("/\n", "HTTP here; raw TCP echo on :9000; MQTT broker on :1883.\n"),
+    ("/\n", "HTTP here; raw TCP echo on :9000; MQTT broker on :1883.\n"),
     ("/readings\n", '{"sensor":"attic","celsius":21.5}'),
     ("/readings/attic\n", '{"sensor":"attic","celsius":21.5}'),
     ("/upload\n", f'{{"bytes":{(ROOT / "README.md").stat().st_size}}}'),
     (" 9000\n", "hello\n"),
-    ("/stats\n", '{"readings":1,"echoed":1}'),
+    (" -m 9.5\n", ""),
+    ("/readings/cellar\n", '{"sensor":"cellar","celsius":9.5}'),
+    ("topic=lamps/desk'\n", '{"subscribers":0}'),
+    ("/stats\n", '{"readings":2,"echoed":1}'),
 ]
 """What the commands of the guide print, by how they end, in the guide's order."""
 
 
+def gateway_copy(directory: Path) -> Path:
+    """Return a copy of the example that listens on ports that are free."""
+    script = directory / "gateway.py"
+    script.write_text(re.sub(r"^(\w+_PORT) = \d+$", r"\1 = 0", GATEWAY, flags=re.MULTILINE))
+    page = ROOT / "examples" / "messages.html"
+    (directory / page.name).write_text(page.read_text())
+    return script
+
+
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    script = tmp_path_factory.mktemp("gateway") / "gateway.py"
-    script.write_text(re.sub(r"^(\w+_PORT) = \d+$", r"\1 = 0", GATEWAY, flags=re.MULTILINE))
-    with Program([str(script)]) as program:
+    with Program([str(gateway_copy(tmp_path_factory.mktemp("gateway")))]) as program:
         program.serving()
         yield program
 
@@ -45,7 +57,8 @@ def guide(gateway: Program) -> list[str]:
     text = re.search(r'GUIDE = f"""\n(.*?)"""', GATEWAY, re.DOTALL)
     assert text is not None
     shown = text[1].replace("{{", "{").replace("}}", "}")
-    shown = shown.replace("{HTTP_PORT}", "8000").replace("{ECHO_PORT}", "9000")
+    for name, port in (("HTTP", "8000"), ("ECHO", "9000"), ("MQTT", "1883")):
+        shown = shown.replace(f"{{{name}_PORT}}", port)
     lines = (line.strip() for line in shown.splitlines() if line.startswith("  "))
     return [line for line in lines if not line.startswith("http://")]
 
@@ -57,6 +70,7 @@ def test_gateway_answers_what_its_guide_says(gateway: Program) -> None:
         assert f"{command}\n".endswith(end)
         text = command.replace(":8000", f":{gateway.ports['http']}")
         text = text.replace(" 9000", f" {gateway.ports['echo']}").replace("curl ", "curl -sS ")
+        text = text.replace(" 1883", f" {gateway.ports['mqtt']}")
         done = subprocess.run(
             ["bash", "-c", text], cwd=ROOT, env=clean_environment(), stdin=subprocess.DEVNULL,
             capture_output=True, text=True, timeout=20, check=False,
@@ -86,6 +100,49 @@ def test_gateway_page_follows_the_readings(gateway: Program) -> None:
         warmer = {"sensor": "cellar", "celsius": 10.5}
         httpx.post(f"http://127.0.0.1:{port}/readings", json=warmer).raise_for_status()
         assert json.loads(socket.recv(timeout=20)) == warmer
+
+
+async def test_gateway_page_shows_what_mosquitto_publishes_live(
+    gateway: Program, tmp_path: Path
+) -> None:
+    url = f"http://127.0.0.1:{gateway.ports['http']}/messages"
+    async with opened(url, tmp_path / "profile") as page:
+        await page.until("document.getElementById('state')?.textContent == 'connected'")
+        for topic, text, options in (
+            ("kitchen/lamp", "on", ["-q", "2"]),
+            ("kitchen/lamp", "<b>off</b>", ["-V", "5", "-r"]),
+        ):
+            port = str(gateway.ports["mqtt"])
+            client = await asyncio.create_subprocess_exec(
+                "mosquitto_pub", "-p", port, "-t", topic, "-m", text, *options
+            )
+            assert await client.wait() == 0
+        await page.until("document.getElementById('stream').rows.length == 2")
+        assert await page.evaluate(
+            "[...document.getElementById('stream').rows].map(row => "
+            "[...row.cells].slice(1).map(cell => cell.textContent))"
+        ) == [["kitchen/lampretained", "<b>off</b>"], ["kitchen/lampQoS 2", "on"]]
+        assert await page.evaluate(
+            "[...document.getElementById('topics').rows].map(row => row.innerText)"
+        ) == ["kitchen/lamp\n<b>off</b>\n\t2"]
+        await page.evaluate("document.querySelector('button').click()")
+        await page.until("document.getElementById('topics').innerText.includes('lamps/desk')")
+
+
+async def test_gateway_tells_mqtt_clients_what_is_reported_over_http(gateway: Program) -> None:
+    listener = await asyncio.create_subprocess_exec(
+        "mosquitto_sub", "-p", str(gateway.ports["mqtt"]), "-t", "reported/+", "-v", "-d", "-C",
+        "1", stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert listener.stdout is not None
+    while b"SUBACK" not in await listener.stdout.readline():
+        pass
+    url = f"http://127.0.0.1:{gateway.ports['http']}/readings"
+    async with httpx.AsyncClient() as client:
+        told = await client.post(url, json={"sensor": "roof", "celsius": 3.5})
+    told.raise_for_status()
+    printed, _ = await listener.communicate()
+    assert b'reported/roof {"sensor":"roof","celsius":3.5}' in printed
 
 
 @pytest.fixture(scope="module")

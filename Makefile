@@ -11,7 +11,7 @@ SECONDS_OF_SOAK ?= 600
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo    run examples/gateway.py: HTTP on port 8000, a TCP echo on port 9000"
+	@echo "make demo    run examples/gateway.py: HTTP on port 8000, a TCP echo on 9000, MQTT on 1883"
 	@echo "make test    run the test suite (TESTS=tests/unit for a part of it)"
 	@echo "make check   ruff, mypy --strict, architecture tests"
 	@echo "make bench   measure against other servers (needs wrk, h2load and a C compiler)"

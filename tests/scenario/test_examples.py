@@ -131,18 +131,17 @@ async def test_gateway_page_shows_what_mosquitto_publishes_live(
 
 async def test_gateway_tells_mqtt_clients_what_is_reported_over_http(gateway: Program) -> None:
     listener = await asyncio.create_subprocess_exec(
-        "mosquitto_sub", "-p", str(gateway.ports["mqtt"]), "-t", "reported/+", "-v", "-d", "-C",
-        "1", stdout=asyncio.subprocess.PIPE,
+        "mosquitto_sub", "-p", str(gateway.ports["mqtt"]), "-t", "reported/+", "-v", "-C", "1",
+        stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    assert listener.stdout is not None
-    while b"SUBACK" not in await listener.stdout.readline():
-        pass
+    listening = asyncio.create_task(listener.communicate())
     url = f"http://127.0.0.1:{gateway.ports['http']}/readings"
-    async with httpx.AsyncClient() as client:
-        told = await client.post(url, json={"sensor": "roof", "celsius": 3.5})
-    told.raise_for_status()
-    printed, _ = await listener.communicate()
-    assert b'reported/roof {"sensor":"roof","celsius":3.5}' in printed
+    async with httpx.AsyncClient() as client, asyncio.timeout(20):
+        while not listening.done():
+            told = await client.post(url, json={"sensor": "roof", "celsius": 3.5})
+            told.raise_for_status()
+    printed, _ = await listening
+    assert printed == b'reported/roof {"sensor":"roof","celsius":3.5}\n'
 
 
 @pytest.fixture(scope="module")

@@ -83,7 +83,7 @@ class Admission:
         self._broker = broker
         self._link = link
         self._verdicts = verdicts
-        self._level = 0
+        self._level: int | None = None
         self._connect: MQTTConnect | None = None
         self._granted: tuple[MQTTConnect, Identity, dict[str, object]] | None = None
 
@@ -128,7 +128,7 @@ class Admission:
         if link.ending:
             return
         level = self._level if self._level in self._broker.levels else 0
-        if level == 5 or (self._level and (reason == 0x84 and not self._old_reply)):
+        if level == 5 or (self._level is not None and reason == 0x84 and not self._old_reply):
             allowed = reason in REASON_CODES[CONNACK] and reason >= 0x80
             properties: dict[str, object] = {}
             if text:
@@ -141,7 +141,7 @@ class Admission:
                 packet = encode_packet(MQTTConnack(False, code))
             if len(packet) <= link.max_packet:
                 link.send(packet)
-        elif self._level and reason in _RETURN_CODES:
+        elif self._level is not None and reason in _RETURN_CODES:
             code = int(_RETURN_CODES[ReasonCode(reason)])
             link.send(encode_packet(MQTTConnack(False, code), level=4))
         link.close()
@@ -149,10 +149,10 @@ class Admission:
     @property
     def _old_reply(self) -> bool:
         """A client of an unknown version is answered as MQTT 3.1.1 has it."""
-        return self._level < 5 and 4 in self._broker.levels
+        return self._level is not None and self._level < 5 and 4 in self._broker.levels
 
     def _decode(self, first: int, body: bytes) -> MQTTConnect:
-        if self._level and self._level not in self._broker.levels:
+        if self._level is not None and self._level not in self._broker.levels:
             raise Refused(Refusal(reason_code=ReasonCode.UNSUPPORTED_PROTOCOL_VERSION))
         packet = decode_body(first, body)
         assert isinstance(packet, MQTTConnect)
@@ -386,10 +386,10 @@ def is_topic_name(topic: str) -> bool:
         return False
 
 
-def announced_level(body: bytes) -> int:
-    """Return the protocol level that a CONNECT asks for; 0 when it names another protocol."""
+def announced_level(body: bytes) -> int | None:
+    """Return the protocol level that a CONNECT asks for; None when it names another protocol."""
     if body[:6] == b"\x00\x04MQTT" and len(body) > 6:
         return body[6]
     if body[:8] == b"\x00\x06MQIsdp" and len(body) > 8:
         return body[8]
-    return 0
+    return None

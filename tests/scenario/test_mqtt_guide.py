@@ -246,7 +246,8 @@ class Subscriber:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._process.terminate()
+        # Not terminate(): its signal handler prints, and hangs if the signal came amid a print.
+        self._process.kill()
         self._process.wait(20)
         self._reader.join(20)
         if self._process.stdout is not None:

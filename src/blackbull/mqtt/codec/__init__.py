@@ -19,6 +19,7 @@ from .properties import (
     properties_length,
 )
 from .publish import MQTTPuback, MQTTPubcomp, MQTTPublish, MQTTPubrec, MQTTPubrel
+from .reasons import MQTTReasonCode
 from .strings import decode_binary, decode_string, encode_binary, encode_string
 from .subscribe import MQTTSuback, MQTTSubscribe, MQTTUnsuback, MQTTUnsubscribe
 from .types import (
@@ -32,7 +33,6 @@ from .types import (
     ConnectFlags,
     ConnectReturnCode,
     MQTTPacketType,
-    MQTTReasonCode,
     ProtocolLevel,
     PublishFlagBits,
     PublishFlags,

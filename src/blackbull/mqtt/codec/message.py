@@ -31,12 +31,15 @@ class MQTTMessage:
 
     __slots__ = ("_consumed",)
 
+    _consumed: int
+
     @property
     def consumed(self) -> int:
         """Bytes that `decode_packet` took for it; 0 for a packet that was not decoded so."""
-        size = getattr(self, "_consumed", 0)
-        assert isinstance(size, int)
-        return size
+        try:
+            return self._consumed
+        except AttributeError:
+            return 0
 
     def __iter__(self) -> Iterator[MQTTMessage | int]:
         yield self

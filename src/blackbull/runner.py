@@ -47,6 +47,7 @@ def run(
     sni: KeyPairs | None = None,
     ssl_context: ssl.SSLContext | None = None,
     http: bool = True,
+    max_connections: int | None = None,
     argv: Sequence[str] | None = None,
 ) -> None:
     """Serve *app* until SIGINT or SIGTERM; a second signal ends the process at once.
@@ -67,13 +68,15 @@ def run(
         sni: Certificate chain and key by the server name that a client asks for.
         ssl_context: Used as it is, instead of all of these files.
         http: Listen for HTTP; False: only protocols with a port of their own are served.
+        max_connections: Connections served at a time, more are refused; 0: as open files allow.
         argv: The command line's flags; ``sys.argv[1:]`` if None.
 
     Raises:
         SystemExit: 1 with one line on stderr: nothing can be served.
     """
     try:
-        given = Flags(host, port, certfile, keyfile, workers, reload, client_ca, sni)
+        given = Flags(host, port, certfile, keyfile, workers, reload, client_ca, sni,
+                      max_connections)  # fmt: skip
         flags = merge(parse_flags(sys.argv[1:] if argv is None else argv), given)
         if flags.keyfile and not flags.certfile:
             raise ConfigurationError("a key without its certificate: say --cert PATH, too")
@@ -121,6 +124,9 @@ def apply_flags(settings: Settings, flags: Flags) -> Settings:
         reload=settings.reload if flags.reload is None else flags.reload,
         client_ca=flags.client_ca or settings.client_ca,
         sni=flags.sni or settings.sni,
+        max_connections=(
+            settings.max_connections if flags.max_connections is None else flags.max_connections
+        ),
     )
 
 

@@ -50,6 +50,16 @@ def test_run_environment_wins_over_the_default(
     assert [s.port for s in served] == [1]
 
 
+def test_run_flag_bounds_the_connections(
+    served: list[Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BB_MAX_CONNECTIONS", "7")
+    runner.run(BlackBull(), argv=())
+    runner.run(BlackBull(), argv=(), max_connections=8)
+    runner.run(BlackBull(), argv=["--max-connections", "9"], max_connections=8)
+    assert [s.max_connections for s in served] == [7, 8, 9]
+
+
 def test_run_environment_asking_for_workers_is_refused(
     served: list[Settings], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

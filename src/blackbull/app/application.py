@@ -475,6 +475,7 @@ class BlackBull:
         sni: KeyPairs | None = None,
         ssl_context: SSLContext | None = None,
         http: bool = True,
+        max_connections: int | None = None,
         argv: Sequence[str] | None = None,
     ) -> None:
         """Serve until SIGINT or SIGTERM. The command line's flags go before these arguments.
@@ -491,6 +492,7 @@ class BlackBull:
             sni: Certificate chain and key by the server name that a client asks for.
             ssl_context: Used as it is, instead of all of these files.
             http: Listen for HTTP; False: only protocols with a port of their own are served.
+            max_connections: Connections served at a time; 0: as open files allow.
             argv: The flags, if not the command line's.
 
         Raises:
@@ -509,6 +511,7 @@ class BlackBull:
             sni=sni,
             ssl_context=ssl_context,
             http=http,
+            max_connections=max_connections,
             argv=argv,
         )
 

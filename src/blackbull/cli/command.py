@@ -74,7 +74,7 @@ def serve(app: object, flags: Flags) -> None:
     """Serve *app* as *flags* say, until a signal ends it."""
     run(app, host=flags.host, port=flags.port, certfile=flags.certfile, keyfile=flags.keyfile,
         workers=flags.workers, reload=flags.reload, client_ca=flags.client_ca, sni=flags.sni,
-        argv=())  # fmt: skip
+        max_connections=flags.max_connections, argv=())  # fmt: skip
 
 
 def make_parser() -> Parser:

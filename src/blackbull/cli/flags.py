@@ -47,6 +47,7 @@ class Flags:
         reload: Serve anew whenever a source file changes.
         client_ca: Path of the authorities of client certificates, PEM.
         sni: Certificates by server name.
+        max_connections: Connections served at a time; 0: as open files allow.
     """
 
     host: str | None = None
@@ -57,6 +58,7 @@ class Flags:
     reload: bool | None = None
     client_ca: str | None = None
     sni: KeyPairs | None = None
+    max_connections: int | None = None
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -71,6 +73,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
                         help="authorities of the clients' certificates, PEM")  # fmt: skip
     parser.add_argument("--sni", metavar="NAME=CERT,KEY", type=key_pair, action="append",
                         help="another certificate, by server name")  # fmt: skip
+    parser.add_argument("--max-connections", metavar="N", type=connection_count,
+                        help="connections served at a time (as open files allow)")  # fmt: skip
     parser.add_argument("--workers", metavar="N", type=worker_count, help="processes (1)")
     parser.add_argument("--reload", action="store_true", default=None,
                         help="serve anew whenever a source file changes")  # fmt: skip
@@ -115,6 +119,17 @@ def worker_count(text: str) -> int:
     return int(text)
 
 
+def connection_count(text: str) -> int:
+    """Return the number of connections that *text* names.
+
+    Raises:
+        argparse.ArgumentTypeError: it is no positive number.
+    """
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of connections: give 1 or more")
+    return int(text)
+
+
 def key_pair(text: str) -> KeyPairs:
     """Return the certificate that ``NAME=CERT,KEY`` names.
 
@@ -138,6 +153,7 @@ def to_flags(found: argparse.Namespace) -> Flags:
         reload=found.reload,
         client_ca=found.client_ca,
         sni=found.sni and {name: pair for each in found.sni for name, pair in each.items()},
+        max_connections=found.max_connections,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from functools import partial
 from ipaddress import ip_address
 
@@ -13,11 +13,10 @@ from blackbull.mqtt.auth import (
     ACLFile,
     ConnectRequest,
     EnhancedAuthentication,
-    Identity,
     PasswordFile,
 )
 from blackbull.mqtt.auth.certificates import CertificateNames
-from blackbull.mqtt.codec.types import ReasonCode
+from blackbull.mqtt.auth.password_file import Answer
 from blackbull.runner import run
 
 from . import mqtt_passwd
@@ -62,6 +61,7 @@ def serve(settings: BrokerSettings) -> None:
         certfile=settings.cert,
         keyfile=settings.key,
         client_ca=settings.client_ca,
+        max_connections=settings.max_connections,
         argv=(),
     )
 
@@ -111,13 +111,13 @@ class Doors:
         self._passwords = passwords
         self._certificates = CertificateNames() if names else None
 
-    async def __call__(self, request: ConnectRequest) -> Identity | bool | ReasonCode:
+    def __call__(self, request: ConnectRequest) -> Answer | Awaitable[Answer]:
         """Return who the client is; False if it is nobody."""
         if self._certificates is not None:
             identity = self._certificates(request)
             if identity or self._passwords is None:
                 return identity
-        return await self._passwords(request) if self._passwords is not None else False
+        return self._passwords(request) if self._passwords is not None else False
 
 
 def is_open_to_all(settings: BrokerSettings) -> bool:

@@ -33,6 +33,7 @@ SECTION: Final = "mqtt"
 # What TOML has for each kind of setting.
 _TYPES: Final[Mapping[Kind, tuple[type, ...]]] = {
     Kind.COUNT: (int,),
+    Kind.AUTO_COUNT: (int,),
     Kind.SECONDS: (int, float),
     Kind.SWITCH: (bool,),
     Kind.AUTO_SWITCH: (bool,),

@@ -91,6 +91,12 @@ class BrokerSettings(MQTTSettings):
         kind=Kind.TEXT,
         sentence="Who may publish and subscribe to what, in Mosquitto's words.",
     )
+    max_connections: int | None = setting(
+        None,
+        "BB_MAX_CONNECTIONS",
+        kind=Kind.AUTO_COUNT,
+        sentence="Connections served at a time, more are refused; auto: as open files allow.",
+    )
     versions: str = setting(
         "4,5",
         "BB_MQTT_VERSIONS",

@@ -306,8 +306,8 @@ def test_run_hands_everything_to_the_runner(
         "certfile": "chain.pem", "keyfile": "key.pem", "port": 8443, "host": "::", "workers": 1,
         "reload": False, "argv": [],
     }  # fmt: skip
-    tls = ("password", "client_ca", "sni", "ssl_context")
-    nothing = dict.fromkeys([*options, *tls])
+    others = ("password", "client_ca", "sni", "ssl_context", "max_connections")
+    nothing = dict.fromkeys([*options, *others])
     assert calls == [
         (app, {**nothing, **options, "http": True}),
         (app, {**nothing, "certfile": "chain.pem", "keyfile": "key.pem", "http": False}),

@@ -52,6 +52,16 @@ def test_port_within_range_is_taken(port: str) -> None:
     assert parse_flags(["--port", port]).port == int(port)
 
 
+def test_flags_connections_are_counted() -> None:
+    assert parse_flags(["--max-connections", "100"]) == Flags(max_connections=100)
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "auto"])
+def test_connections_impossible_raises(count: str) -> None:
+    with pytest.raises(ConfigurationError, match="is no number of connections"):
+        parse_flags([f"--max-connections={count}"])
+
+
 @pytest.mark.parametrize("workers", ["0", "-1", "many"])
 def test_workers_impossible_raises(workers: str) -> None:
     with pytest.raises(ConfigurationError, match="is no number of workers"):

@@ -89,6 +89,8 @@ def test_every_setting_has_a_flag(name: str) -> None:
         (["--overflow", "drop_oldest"], "overflow", Overflow.DROP_OLDEST),
         (["--sys-interval", "0"], "sys_interval", 0.0),
         (["--port", "0"], "plain_port", 0),
+        (["--max-connections", "10"], "max_connections", 10),
+        (["--max-connections", "auto"], "max_connections", 0),
         (["--tls-port", "8883", "--cert", "c"], "plain_port", None),
         (["--tls-port", "8883", "--cert", "c", "--port", "1883"], "plain_port", 1883),
         (["--websocket-port", "80"], "plain_port", 1883),

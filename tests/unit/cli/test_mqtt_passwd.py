@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import inspect
 import io
 import stat
 import sys
@@ -62,7 +63,8 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 async def is_let_in(path: Path, username: str, password: bytes) -> bool:
     request = ConnectRequest(client_id="c", username=username, password=password)
-    return bool(await PasswordFile(path)(request))
+    answer = PasswordFile(path)(request)
+    return bool(await answer if inspect.isawaitable(answer) else answer)
 
 
 async def test_password_typed_twice_lets_the_user_in(tmp_path: Path, typed: Typed) -> None:

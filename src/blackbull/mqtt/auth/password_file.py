@@ -9,10 +9,11 @@ import os
 import secrets
 import tempfile
 from collections import OrderedDict
+from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from blackbull.errors import ConfigurationError
 
@@ -22,6 +23,8 @@ from .requests import ConnectRequest, Identity
 from .scram import ScramAuthentication, ScramCredential
 from .watched import BadLine, WatchedFile
 
+Answer: TypeAlias = Identity | bool | ReasonCode
+"""Who a client is, or why it is nobody."""
 MAX_REMEMBERED: Final = 4096
 """Passwords that were right and are known again without the work, until their line changes."""
 MAX_WAITING: Final = 1024
@@ -67,21 +70,21 @@ class PasswordFile:
         threads = min(max((os.cpu_count() or 1) - 1, 1), MAX_THREADS)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="blackbull-mqtt-passwords")
 
-    async def __call__(self, request: ConnectRequest) -> Identity | bool | ReasonCode:
-        """Return who the client is; False without a word why not. Cancelling it is safe."""
+    def __call__(self, request: ConnectRequest) -> Answer | Awaitable[Answer]:
+        """Return who the client is, False without a word why not; at once if it needs no work.
+
+        Cancelling what is awaited is safe.
+        """
         if request.username is None or request.password is None:
             return False
         entry = self._file.value.get(request.username)
         key = self._digest(request.username, request.password, entry)
         if key in self._right:
             self._right.move_to_end(key)
-        elif key not in self._checks and len(self._checks) >= MAX_WAITING:
+            return Identity(username=request.username)
+        if key not in self._checks and len(self._checks) >= MAX_WAITING:
             return ReasonCode.SERVER_BUSY
-        elif not await self._check(key, entry, request.password):
-            return False
-        else:
-            self._remember(key)
-        return Identity(username=request.username)
+        return self._identify(key, entry, username=request.username, password=request.password)
 
     def scram(self) -> ScramAuthentication:
         """Return SCRAM-SHA-256 for the users whose lines allow it: ``passwd --scram`` wrote them.
@@ -99,6 +102,14 @@ class PasswordFile:
         parts = (username.encode(), text.encode(), password)
         message = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
         return hashlib.blake2b(message, key=self._secret, digest_size=32).digest()
+
+    async def _identify(
+        self, key: bytes, entry: Entry | None, *, username: str, password: bytes
+    ) -> Answer:
+        if not await self._check(key, entry, password):
+            return False
+        self._remember(key)
+        return Identity(username=username)
 
     def _remember(self, key: bytes) -> None:
         self._right[key] = None

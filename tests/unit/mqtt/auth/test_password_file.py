@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import stat
 import threading
@@ -14,12 +15,17 @@ import pytest
 from blackbull.errors import ConfigurationError
 from blackbull.mqtt.auth import ConnectRequest, Identity, PasswordFile, make_credential
 from blackbull.mqtt.auth import password_file as module
-from blackbull.mqtt.auth.password_file import check_username, parse_passwords, write_user
+from blackbull.mqtt.auth.password_file import Answer, check_username, parse_passwords, write_user
 from blackbull.mqtt.auth.passwords import Verifier, hash_password, verify_password
 from blackbull.mqtt.codec.types import ReasonCode
 
 ALICE = hash_password(b"w0nderland").render()
 BOB = make_credential("builder", iterations=4096).render()
+
+
+async def ask(passwords: PasswordFile, request: ConnectRequest) -> Answer:
+    answer = passwords(request)
+    return await answer if inspect.isawaitable(answer) else answer
 
 
 def request(username: str | None, password: bytes | None) -> ConnectRequest:
@@ -82,7 +88,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Iterator[Work]:
 async def test_password_file_lets_in_whom_it_names(
     path: Path, username: str | None, password: bytes | None, expected: object
 ) -> None:
-    assert await PasswordFile(path)(request(username, password)) == expected
+    assert await ask(PasswordFile(path), request(username, password)) == expected
 
 
 async def test_password_that_was_right_is_known_again_without_the_work(
@@ -90,15 +96,16 @@ async def test_password_that_was_right_is_known_again_without_the_work(
 ) -> None:
     passwords = PasswordFile(path)
     for _ in range(3):
-        assert await passwords(request("alice", b"w0nderland"))
+        assert await ask(passwords, request("alice", b"w0nderland"))
     assert work.done == 1
+    assert passwords(request("alice", b"w0nderland")) == Identity(username="alice"), "at once"
 
 
 async def test_password_that_was_wrong_is_checked_each_time(path: Path, work: Work) -> None:
     passwords = PasswordFile(path)
     for _ in range(2):
-        assert not await passwords(request("alice", b"x"))
-        assert not await passwords(request("nobody", b"x"))
+        assert not await ask(passwords, request("alice", b"x"))
+        assert not await ask(passwords, request("nobody", b"x"))
     assert work.done == 4
 
 
@@ -108,13 +115,15 @@ async def test_remembered_passwords_are_bounded(
     monkeypatch.setattr(module, "MAX_REMEMBERED", 1)
     passwords = PasswordFile(path)
     for name, password in [("alice", b"w0nderland"), ("bob", b"builder")] * 2:
-        assert await passwords(request(name, password))
+        assert await ask(passwords, request(name, password))
     assert work.done == 4
 
 
 async def test_clients_that_come_at_once_wait_for_one_check(path: Path, work: Work) -> None:
     passwords = PasswordFile(path)
-    found = await asyncio.gather(*(passwords(request("alice", b"w0nderland")) for _ in range(100)))
+    found = await asyncio.gather(
+        *(ask(passwords, request("alice", b"w0nderland")) for _ in range(100))
+    )
     assert all(found)
     assert work.done == 1
 
@@ -123,7 +132,8 @@ async def test_checks_are_done_off_the_loop_a_few_at_a_time(path: Path, work: Wo
     passwords = PasswordFile(path)
     work.gate.clear()
     tasks = [
-        asyncio.ensure_future(passwords(request("alice", b"%d" % number))) for number in range(20)
+        asyncio.ensure_future(ask(passwords, request("alice", b"%d" % number)))
+        for number in range(20)
     ]
     while not work.at_once:
         await asyncio.sleep(0)
@@ -140,25 +150,25 @@ async def test_checks_that_wait_are_bounded(
     monkeypatch.setattr(module, "MAX_WAITING", 2)
     passwords = PasswordFile(path)
     work.gate.clear()
-    tasks = [asyncio.ensure_future(passwords(request("alice", b"%d" % n))) for n in range(2)]
+    tasks = [asyncio.ensure_future(ask(passwords, request("alice", b"%d" % n))) for n in range(2)]
     await asyncio.sleep(0)
-    assert await passwords(request("alice", b"w0nderland")) is ReasonCode.SERVER_BUSY
+    assert await ask(passwords, request("alice", b"w0nderland")) is ReasonCode.SERVER_BUSY
     work.gate.set()
     await asyncio.gather(*tasks)
-    assert await passwords(request("alice", b"w0nderland"))
+    assert await ask(passwords, request("alice", b"w0nderland"))
 
 
 async def test_check_that_nobody_waits_for_is_not_begun(path: Path, work: Work) -> None:
     passwords = PasswordFile(path)
     work.gate.clear()
-    tasks = [asyncio.ensure_future(passwords(request("alice", b"%d" % n))) for n in range(50)]
+    tasks = [asyncio.ensure_future(ask(passwords, request("alice", b"%d" % n))) for n in range(50)]
     while not work.at_once:
         await asyncio.sleep(0)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     work.gate.set()
-    assert await passwords(request("alice", b"w0nderland"))
+    assert await ask(passwords, request("alice", b"w0nderland"))
     assert work.done <= module.MAX_THREADS + 1
 
 
@@ -166,7 +176,7 @@ async def test_client_that_goes_takes_the_check_from_nobody(path: Path, work: Wo
     passwords = PasswordFile(path)
     work.gate.clear()
     one, other = (
-        asyncio.ensure_future(passwords(request("alice", b"w0nderland"))) for _ in range(2)
+        asyncio.ensure_future(ask(passwords, request("alice", b"w0nderland"))) for _ in range(2)
     )
     await asyncio.sleep(0)
     one.cancel()
@@ -178,12 +188,12 @@ async def test_client_that_goes_takes_the_check_from_nobody(path: Path, work: Wo
 
 async def test_changed_file_counts_for_the_next_client(path: Path) -> None:
     passwords = PasswordFile(path)
-    assert await passwords(request("alice", b"w0nderland"))
+    assert await ask(passwords, request("alice", b"w0nderland"))
     write_user(path, "alice", hash_password(b"changed").render())
-    assert not await passwords(request("alice", b"w0nderland"))
-    assert await passwords(request("alice", b"changed"))
+    assert not await ask(passwords, request("alice", b"w0nderland"))
+    assert await ask(passwords, request("alice", b"changed"))
     write_user(path, "alice", None)
-    assert not await passwords(request("alice", b"changed"))
+    assert not await ask(passwords, request("alice", b"changed"))
 
 
 async def test_change_that_makes_no_sense_is_logged_once_and_left_out(
@@ -191,8 +201,8 @@ async def test_change_that_makes_no_sense_is_logged_once_and_left_out(
 ) -> None:
     passwords = PasswordFile(path)
     path.write_text("alice:oops\n")
-    assert await passwords(request("alice", b"w0nderland"))
-    assert await passwords(request("bob", b"builder"))
+    assert await ask(passwords, request("alice", b"w0nderland"))
+    assert await ask(passwords, request("bob", b"builder"))
     assert [record.levelname for record in caplog.records] == ["ERROR"]
     assert "line 1" in caplog.text
     assert "stays in force" in caplog.text

@@ -11,7 +11,7 @@ from .client import Client, LocalBroker
 from .hooks import HookActor
 from .registration import Registration
 from .reliable import ReliableTap
-from .tap import DEFAULT_QUEUE_SIZE, Published, Tap, TapActor, TapTable
+from .tap import DEFAULT_QUEUE_BYTES, DEFAULT_QUEUE_SIZE, Published, Tap, TapActor, TapTable
 
 logger = logging.getLogger("blackbull.mqtt")
 
@@ -59,12 +59,14 @@ class Application:
         *,
         see: Callable[[str], None],
         tap_queue_size: int = DEFAULT_QUEUE_SIZE,
+        tap_queue_bytes: int = DEFAULT_QUEUE_BYTES,
     ) -> None:
         """Run everything that is registered, and what will be.
 
         Args:
             broker: The broker, which runs.
             tap_queue_size: Messages that wait for the taps, unless the constructor was told.
+            tap_queue_bytes: What they may hold together.
             see: Called with each filter whose messages :meth:`observe` is to be given.
         """
         self.client.attach(broker)
@@ -73,7 +75,9 @@ class Application:
         self._spawn(self._hooks.run())
         if self.inline is None:
             self.taps = TapActor(
-                self.registration.taps, queue_size=self._queue_size or tap_queue_size
+                self.registration.taps,
+                queue_size=self._queue_size or tap_queue_size,
+                queue_bytes=tap_queue_bytes,
             )
             self._spawn(self.taps.run())
         for tap in self.registration.iter_taps():

@@ -316,6 +316,7 @@ class BrokerActor(Actor):
         subscriber = LocalSubscriber(
             receive, stats=broker.stats,
             max_queued=self.settings.max_queued_messages if reliable else 0,
+            max_bytes=self.settings.max_queued_bytes,
         )  # fmt: skip
         broker.router.subscribe(
             subscriber, Subscription(filter, qos, retain_as_published=True), filter

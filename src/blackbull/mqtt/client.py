@@ -22,6 +22,8 @@ logger = logging.getLogger("blackbull.mqtt.client")
 
 MAX_QUEUED: Final = 256
 """Messages that wait by default for whoever follows topics."""
+MAX_QUEUED_BYTES: Final = 16_777_216
+"""Bytes that those messages hold together; a message alone may be longer."""
 EXACTLY_ONCE: Final = 2
 
 
@@ -96,6 +98,7 @@ class Messages:
         self._max_queued = max_queued
         self._drop_oldest = Overflow(overflow) is Overflow.DROP_OLDEST
         self._waiting: deque[Published] = deque()
+        self._bytes = 0
         self._news = asyncio.Event()
         self._drops = Tally()
         self._local: LocalSubscription | None = None
@@ -133,7 +136,9 @@ class Messages:
                 raise RuntimeError("write: async with mqtt.subscribe(...) as messages")
             self._news.clear()
             await self._news.wait()
-        return Message.of(self._waiting.popleft())
+        publication = self._waiting.popleft()
+        self._bytes -= publication.size
+        return Message.of(publication)
 
     @property
     def dropped(self) -> int:
@@ -156,7 +161,10 @@ class Messages:
 
     def _receive(self, publication: Published) -> bool:
         waiting = self._waiting
-        if len(waiting) >= self._max_queued:
+        size = publication.size
+        while waiting and (
+            len(waiting) >= self._max_queued or self._bytes + size > MAX_QUEUED_BYTES
+        ):
             if self._drops.add():
                 logger.warning(
                     "%r is read too slowly: %d messages dropped so far (%d may wait)",
@@ -164,8 +172,9 @@ class Messages:
                 )  # fmt: skip
             if not self._drop_oldest:
                 return False
-            waiting.popleft()
+            self._bytes -= waiting.popleft().size
         waiting.append(publication)
+        self._bytes += size
         if len(waiting) == 1:
             self._news.set()
         return True

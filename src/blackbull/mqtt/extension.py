@@ -168,7 +168,12 @@ class MQTTExtension(Extension[Host]):
         if self._application.inline is not None:
             actor.broker.inline = self._run_inline
         self._task = asyncio.get_running_loop().create_task(actor.run())
-        await self._application.start(actor, see=self._see, tap_queue_size=settings.tap_queue_size)
+        await self._application.start(
+            actor,
+            see=self._see,
+            tap_queue_size=settings.tap_queue_size,
+            tap_queue_bytes=settings.tap_queue_bytes,
+        )
 
     async def stopping(self, app: Host) -> None:
         """End the streams that follow topics: they would never end by themselves."""

@@ -219,6 +219,14 @@ class MQTTSettings:
         minimum=1,
         sentence="Messages that wait for the application's taps; more are dropped and counted.",
     )
+    tap_queue_bytes: int = setting(
+        16_777_216,
+        "BB_MQTT_TAP_QUEUE_BYTES",
+        kind=Kind.COUNT,
+        unit="bytes",
+        minimum=1,
+        sentence="What the messages that wait for the taps may hold together.",
+    )
     broker_inbox_maxsize: int = setting(
         1024,
         "BB_MQTT_BROKER_INBOX_MAXSIZE",

@@ -30,6 +30,8 @@ limits = logging.getLogger("blackbull.caps")
 
 DEFAULT_QUEUE_SIZE: Final = 1024
 """Messages that wait for the taps by default."""
+DEFAULT_QUEUE_BYTES: Final = 16_777_216
+"""Bytes that the messages which wait for the taps hold together by default."""
 MAX_REMEMBERED: Final = 4096
 """Topics whose taps a table remembers."""
 MAX_REMEMBERED_TOPIC: Final = 256
@@ -66,6 +68,10 @@ class Published(Protocol):
     @property
     def publisher(self) -> str:
         """The Client Identifier of who published it; ``""`` for the application."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that keeping it costs, about."""
 
 
 class Message:
@@ -121,6 +127,11 @@ class Message:
             assert self._publication is not None
             self._properties = self._publication.properties
         return self._properties
+
+    @property
+    def size(self) -> int:
+        """Bytes that keeping it costs, about."""
+        return len(self.topic) + len(self.payload)
 
     def text(self) -> str:
         """Return the payload as text.
@@ -375,6 +386,7 @@ class TapActor(Actor):
     Args:
         handlers: Taps, or filters with callbacks. What is appended later is called, too.
         queue_size: Messages that wait; when that many do, the newest is dropped.
+        queue_bytes: What those that wait may hold together; one alone may be longer.
         clock: Returns monotonic seconds.
 
     Raises:
@@ -386,6 +398,7 @@ class TapActor(Actor):
         handlers: Sequence[Handler],
         *,
         queue_size: int = DEFAULT_QUEUE_SIZE,
+        queue_bytes: int = DEFAULT_QUEUE_BYTES,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if queue_size < 1:
@@ -395,8 +408,11 @@ class TapActor(Actor):
         self._table = TapTable(handlers)
         self._table.find("")
         self._queue_size = queue_size
-        self._waiting: deque[tuple[Published, Found]] = deque()
+        self._queue_bytes = queue_bytes
+        self._bytes = 0
+        self._waiting: deque[tuple[Published, Found, int]] = deque()
         self._drops = Tally(clock=clock)
+        self._limits: set[str] = set()
 
     def offer(self, message: Published) -> bool:  # type: ignore[override] # what taps are for
         """Hand *message* over without waiting.
@@ -408,10 +424,18 @@ class TapActor(Actor):
         if not found:
             return True
         waiting = self._waiting
-        if len(waiting) >= self._queue_size or self._closing:
-            self._drop()
+        size = message.size
+        held = self._bytes + size
+        if len(waiting) >= self._queue_size:
+            self._drop("mqtt_tap_queue_size", len(waiting) + 1, allowed=self._queue_size)
             return False
-        waiting.append((message, found))
+        if held > self._queue_bytes and waiting:
+            self._drop("mqtt_tap_queue_bytes", held, allowed=self._queue_bytes)
+            return False
+        if self._closing:
+            return False
+        self._bytes = held
+        waiting.append((message, found, size))
         if len(waiting) == 1:
             super().offer(NEWS)
         return True
@@ -438,7 +462,8 @@ class TapActor(Actor):
         waiting = self._waiting
         handed_out = 0
         while waiting:
-            publication, found = waiting.popleft()
+            publication, found, size = waiting.popleft()
+            self._bytes -= size
             message = Message.of(publication)
             for tap, captures in found:
                 if tap.schema is not None:
@@ -455,14 +480,14 @@ class TapActor(Actor):
             if handed_out % MESSAGES_PER_TURN == 0:
                 await asyncio.sleep(0)
 
-    def _drop(self) -> None:
-        if not self._drops.count:
+    def _drop(self, limit: str, seen: int, *, allowed: int) -> None:
+        if limit not in self._limits:
+            self._limits.add(limit)
             limits.warning(
-                "mqtt_tap_queue: %d exceeds %d (protocol=mqtt)",
-                self._queue_size + 1, self._queue_size,
+                "%s: %d exceeds %d (peer=- protocol=mqtt path=-)", limit, seen, allowed,
                 extra={
-                    "cap": "mqtt_tap_queue", "requested": self._queue_size + 1,
-                    "limit": self._queue_size, "peer": "-", "scope_path": "", "protocol": "mqtt",
+                    "cap": limit, "requested": seen, "limit": allowed, "peer": "-",
+                    "scope_path": "", "protocol": "mqtt",
                 },
             )  # fmt: skip
         if self._drops.add():

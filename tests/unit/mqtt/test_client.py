@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from blackbull.mqtt.client import Client, Messages, Overflow
+from blackbull.mqtt.client import MAX_QUEUED_BYTES, Client, Messages, Overflow
 from blackbull.mqtt.reliable import ReliableTap
 from blackbull.mqtt.tap import Message, compile_tap
 from tests.unit.mqtt.local_broker import FakeBroker
@@ -141,6 +141,17 @@ async def test_subscribe_is_bounded_and_counts_what_it_drops(
         assert (messages.queued, messages.dropped) == (2, 3)
         assert [(await anext(messages)).payload for _ in range(2)] == kept
     assert "read too slowly" in caplog.text
+
+
+async def test_subscribe_holds_no_more_bytes_than_it_may(client: Client) -> None:
+    large = bytes(MAX_QUEUED_BYTES // 2 + 8)
+    async with client.subscribe("t") as messages:
+        for number in range(4):
+            await client.publish("t", large[number:])
+        assert (messages.queued, messages.dropped) == (1, 3)
+        assert (await anext(messages)).payload == large[3:]
+        await client.publish("t", large)
+        assert messages.queued == 1
 
 
 async def test_subscribe_ends_when_the_broker_stops(client: Client, broker: FakeBroker) -> None:

@@ -99,6 +99,28 @@ async def test_reliable_callback_that_is_slow_loses_nothing(mqtt: MQTTExtension)
     assert seen == [str(number) for number in range(150)]
 
 
+async def test_reliable_callback_waits_within_bytes(mqtt: MQTTExtension) -> None:
+    assert mqtt.actor is not None
+    gate = asyncio.Event()
+    seen = 0
+
+    @mqtt.on_message("jobs", reliable=True)
+    async def job(msg: Message) -> None:
+        nonlocal seen
+        await gate.wait()
+        seen += 1
+
+    for _ in range(64):
+        await mqtt.publish("jobs", b"")
+    third = bytes(mqtt.actor.settings.max_queued_bytes // 3)
+    for _ in range(5):
+        await mqtt.publish("jobs", third)
+    gate.set()
+    await until(lambda: seen == 66)
+    await mqtt.publish("jobs", third)
+    await until(lambda: seen == 67)
+
+
 async def test_followers_end_when_the_broker_stops() -> None:
     app = BlackBull()
     mqtt = app.add_extension(MQTTExtension(port=0))

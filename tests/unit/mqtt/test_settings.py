@@ -41,6 +41,7 @@ def test_settings_defaults_are_the_documented_ones() -> None:
         "BB_MQTT_MAX_OUTBOUND_BYTES": MIB,
         "BB_MQTT_SLOW_POLICY": SlowPolicy.DROP,
         "BB_MQTT_TAP_QUEUE_SIZE": 1024,
+        "BB_MQTT_TAP_QUEUE_BYTES": 16 * MIB,
         "BB_MQTT_BROKER_INBOX_MAXSIZE": 1024,
         "BB_MQTT_BROKER_INBOX_MAX_BYTES": 16 * MIB,
         "BB_MQTT_CONNECTION_INBOX_MAXSIZE": 1024,

@@ -67,6 +67,7 @@ class LazyPublication:
     qos = 1
     retain = True
     publisher = "me"
+    size = 4
 
     def __init__(self) -> None:
         self.asked = 0
@@ -342,8 +343,24 @@ async def test_tap_actor_drops_the_newest_counts_and_logs(
     assert actor.dropped == 4
     assert "4 messages dropped so far" in caplog.records[-1].getMessage()
     [cap] = [record for record in caplog.records if record.name == "blackbull.caps"]
-    assert (vars(cap)["cap"], vars(cap)["limit"]) == ("mqtt_tap_queue", 3)
+    assert (vars(cap)["cap"], vars(cap)["limit"]) == ("mqtt_tap_queue_size", 3)
     assert cap.levelno == logging.WARNING
+
+
+async def test_tap_actor_holds_no_more_bytes_than_it_may(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    seen: list[object] = []
+    actor = TapActor([("#", collector(seen))], queue_bytes=1000)
+    sizes = [5000, 1, 999, 600, 400, 400]
+    taken = [actor.offer(Message("t", bytes(size - 1))) for size in sizes[:3]]
+    assert taken == [True, False, False], "one alone may be longer"
+    async with running(actor):
+        await until(lambda: actor.queued == 0)
+        taken = [actor.offer(Message("t", bytes(size - 1))) for size in sizes[3:]]
+    assert taken == [True, True, False]
+    [cap] = [record for record in caplog.records if record.name == "blackbull.caps"]
+    assert (vars(cap)["cap"], vars(cap)["limit"]) == ("mqtt_tap_queue_bytes", 1000)
 
 
 async def test_tap_actor_queues_nothing_that_no_tap_is_for() -> None:

@@ -22,22 +22,32 @@ class LocalSubscriber(Subscriber):
         stats: The broker's figures.
         max_queued: Messages that wait until it says :meth:`resume`; 0: those it does not take
             are dropped.
+        max_bytes: What those that wait may hold together.
 
     Attributes:
         dropped: Messages that it did not get.
         queue: Messages that wait.
     """
 
-    __slots__ = ("_max_queued", "_receive", "_stats", "dropped", "queue")
+    __slots__ = (
+        "_bytes", "_max_bytes", "_max_queued", "_receive", "_stats", "dropped", "queue",
+    )  # fmt: skip
 
     def __init__(
-        self, receive: Callable[[Publication], bool], *, stats: Stats, max_queued: int = 0
+        self,
+        receive: Callable[[Publication], bool],
+        *,
+        stats: Stats,
+        max_queued: int = 0,
+        max_bytes: int = 0,
     ) -> None:
         self.client_id = ""
         self.link = None
         self.dropped = 0
         self.queue: deque[Publication] = deque()
         self._receive = receive
+        self._bytes = 0
+        self._max_bytes = max_bytes
         self._max_queued = max_queued
         self._stats = stats
 
@@ -58,7 +68,9 @@ class LocalSubscriber(Subscriber):
         """Hand *publication* over, or let it wait, or drop it."""
         if not self.queue and self._receive(publication):
             return
-        if len(self.queue) < self._max_queued:
+        held = self._bytes + publication.size
+        if len(self.queue) < self._max_queued and held <= self._max_bytes:
+            self._bytes = held
             self.queue.append(publication)
         else:
             self.dropped += 1
@@ -67,4 +79,4 @@ class LocalSubscriber(Subscriber):
     def resume(self) -> None:
         """Hand over what waits, as far as it is taken."""
         while self.queue and self._receive(self.queue[0]):
-            self.queue.popleft()
+            self._bytes -= self.queue.popleft().size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -23,9 +24,15 @@ FENCE = re.compile(r"^```([\w-]*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 RAW_PORT = re.compile(
     r"""(?:raw_handler|register_protocol_handler)\(\s*["']([\w-]+)["'].*?port=(\d+)"""
 )
+MQTT_PORT = re.compile(r"MQTTExtension\([^)]*?\bport=(\d+)")
+MQTTS_PORT = re.compile(r"MQTTExtension\([^)]*?\btls_port=(\d+)")
+PORTS = re.compile(r"\b((?:tls_)?port=)\d+")
+NAMED = re.compile(r"# ([\w.-]+)\n")
+"""The first line of a block that is a file: its name."""
 HTTP_PORT = 8000
+BROKER = "blackbull mqtt "
 SAY = "python examples/say.py "
-CLIENTS = ("curl ", "echo ", "printf ", SAY)
+CLIENTS = ("curl ", "echo ", "printf ", "mosquitto_pub ", "mosquitto_sub ", SAY)
 
 
 @dataclass(frozen=True)
@@ -65,13 +72,33 @@ def commands(snippet: Snippet) -> list[Command]:
 
 def start(snippet: Snippet, script: Path) -> Program:
     """Run a program from the documentation on ports that are free."""
-    script.write_text(re.sub(r"\bport=\d+", "port=0", snippet.text))
+    script.write_text(PORTS.sub(r"\g<1>0", snippet.text))
     return Program([str(script)], cwd=script.parent)
+
+
+def start_broker(command: Command, cwd: Path) -> Program:
+    """Run a broker by itself as the page says, on a port that is free."""
+    words = shlex.split(re.sub(r"--port \d+", "--port 0", command.text))
+    return Program(["-m", *words], cwd=cwd)
 
 
 def documented_ports(snippet: Snippet) -> dict[str, int]:
     """Return the ports that the page names, by protocol."""
-    return {"http": HTTP_PORT, **{name: int(port) for name, port in RAW_PORT.findall(snippet.text)}}
+    ports = {
+        "http": HTTP_PORT,
+        **{name: int(port) for name, port in RAW_PORT.findall(snippet.text)},
+    }
+    for name, pattern in (("mqtt", MQTT_PORT), ("mqtts", MQTTS_PORT)):
+        if found := pattern.search(snippet.text):
+            ports[name] = int(found[1])
+    return ports
+
+
+def make_named_file(snippet: Snippet, cwd: Path) -> None:
+    """Write the block to a file if its first line names one, with a port that is free."""
+    if named := NAMED.match(snippet.text):
+        text = re.sub(r"^port = \d+$", "port = 0", snippet.text, flags=re.MULTILINE)
+        (cwd / named[1]).write_text(text)
 
 
 def run_client(
@@ -80,7 +107,7 @@ def run_client(
     """Run a client's command against the running program; return what it prints."""
     text = command.text
     for name, port in shown.items():
-        text = re.sub(rf"(127\.0\.0\.1[: ]){port}\b", rf"\g<1>{actual[name]}", text)
+        text = re.sub(rf"(127\.0\.0\.1[: ]|-p ){port}\b", rf"\g<1>{actual[name]}", text)
     if text.startswith(SAY):
         text = f"{sys.executable} {ROOT / SAY.split()[1]} {text.removeprefix(SAY)}"
     text = text.replace("curl ", "curl -sS ", 1) if text.startswith("curl ") else text
@@ -94,9 +121,10 @@ def run_client(
 
 def make_files(command: Command, cwd: Path) -> None:
     """Run a command that only makes files."""
+    text = command.text.replace("blackbull ", f"{sys.executable} -m blackbull ")
     done = subprocess.run(
-        ["bash", "-c", command.text], capture_output=True, text=True, timeout=20, check=False,
-        stdin=subprocess.DEVNULL, cwd=cwd,
+        ["bash", "-c", text], capture_output=True, text=True, timeout=20, check=False,
+        stdin=subprocess.DEVNULL, cwd=cwd, env=clean_environment(),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert command.output == ""
@@ -113,6 +141,8 @@ def check_tool(command: Command) -> None:
             known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
             if extras:
                 assert set(extras[1].split(",")) <= known["optional-dependencies"].keys()
+        case ["blackbull", "mqtt", *_]:
+            pytest.fail(f"no broker runs for this command: {command.text}")
         case ["blackbull", *arguments] | ["python", "-m", "blackbull", *arguments]:
             assert make_parser().parse_args(arguments).target == "main:app"
         case ["python", script]:
@@ -134,8 +164,14 @@ def test_page_programs_run_and_commands_print_what_it_says(page: Path, tmp_path:
                 assert program.serving().keys() == shown.keys()
             elif snippet.language == "console":
                 for command in commands(snippet):
-                    if command.text.startswith("openssl "):
+                    if command.text.startswith("openssl ") or " mqtt passwd " in command.text:
                         make_files(command, tmp_path)
+                        continue
+                    if command.text.startswith(BROKER):
+                        running.pop_all().close()
+                        program = running.enter_context(start_broker(command, tmp_path))
+                        shown = {"mqtt": 1883}
+                        assert program.serving().keys() == shown.keys()
                         continue
                     if not command.text.startswith(CLIENTS):
                         check_tool(command)
@@ -145,6 +181,7 @@ def test_page_programs_run_and_commands_print_what_it_says(page: Path, tmp_path:
                     assert printed.rstrip("\n") == command.output.rstrip("\n"), command.text
             else:
                 assert snippet.language == "text", f"{page.name}:{snippet.line}"
+                make_named_file(snippet, tmp_path)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -12,14 +12,13 @@ V = TypeVar("V")
 class _Node(Generic[V]):
     """One level of the topics."""
 
-    __slots__ = ("children", "level", "parent", "topic", "value")
+    __slots__ = ("children", "entry", "level", "parent")
 
     def __init__(self, parent: _Node[V] | None, level: str) -> None:
         self.parent = parent
         self.level = level
         self.children: dict[str, _Node[V]] | None = None
-        self.topic: str | None = None  # None where nothing is retained
-        self.value: V | None = None
+        self.entry: tuple[str, V] | None = None  # topic and value, where one is retained
 
 
 @final
@@ -49,13 +48,14 @@ class RetainedTree(Generic[V]):
     def get(self, topic: str) -> V | None:
         """Return the value of *topic*, or None."""
         node = self._nodes.get(topic)
-        return None if node is None else node.value
+        return node.entry[1] if node is not None and node.entry is not None else None
 
     def put(self, topic: str, value: V) -> V | None:
         """Make *value* the value of *topic*; return the one that it had, or None."""
         node = self._nodes.get(topic)
-        if node is not None:
-            before, node.value = node.value, value
+        if node is not None and node.entry is not None:
+            kept, before = node.entry
+            node.entry = (kept, value)  # the same string, not an equal one
             return before
         node = self._root
         for level in topic.split("/"):
@@ -65,23 +65,23 @@ class RetainedTree(Generic[V]):
             if child is None:
                 child = node.children[level] = _Node(node, level)
             node = child
-        node.topic = topic
-        node.value = value
+        node.entry = (topic, value)
         self._nodes[topic] = node
         return None
 
     def remove(self, topic: str) -> V | None:
         """Take away the value of *topic*; return it, or None."""
         node = self._nodes.pop(topic, None)
-        if node is None:
+        if node is None or node.entry is None:
             return None
-        value, node.value, node.topic = node.value, None, None
+        value = node.entry[1]
+        node.entry = None
         self._prune(node)
         return value
 
     def _prune(self, node: _Node[V]) -> None:
         """Take away *node* and every node that led to it only."""
-        while node.topic is None and not node.children:
+        while node.entry is None and not node.children:
             parent = node.parent
             if parent is None or parent.children is None:
                 return
@@ -104,8 +104,8 @@ class RetainedTree(Generic[V]):
         """
         if "+" not in topic_filter and "#" not in topic_filter:
             node = self._nodes.get(topic_filter)
-            if node is not None and node.topic is not None:
-                yield node.topic, node.value  # type: ignore[misc]
+            if node is not None and node.entry is not None:
+                yield node.entry
             return
         levels = topic_filter.split("/")
         multi = levels[-1] == "#"
@@ -114,14 +114,14 @@ class RetainedTree(Generic[V]):
         nodes = self._walk(levels)
         if not multi:
             for node in nodes:
-                if node.topic is not None:
-                    yield node.topic, node.value  # type: ignore[misc]
+                if node.entry is not None:
+                    yield node.entry
             return
         at_root = not levels
         while nodes:
             node = nodes.pop()
-            if node.topic is not None:
-                yield node.topic, node.value  # type: ignore[misc]
+            if node.entry is not None:
+                yield node.entry
             if node.children:
                 nodes += _visible(node) if at_root else node.children.values()
             at_root = False

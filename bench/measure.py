@@ -156,7 +156,7 @@ class Server:
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
-            env={**os.environ, **own},
+            env={**kept_environment(), **own},
             start_new_session=True,
         )
         try:
@@ -436,9 +436,17 @@ def make_certificate(directory: Path) -> Certificate:
     return made
 
 
+def kept_environment() -> dict[str, str]:
+    """Return our environment, in which bytecode may be kept.
+
+    What is installed has its bytecode; of what runs from source the compiler would be measured.
+    """
+    return {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+
+
 def import_seconds(peer: Peer, cores: Cores, *, times: int) -> list[float]:
     """Return seconds of the import: each an interpreter with it less one without."""
-    environment = {**os.environ, **peer.environment}
+    environment = {**kept_environment(), **peer.environment}
 
     def run(statement: str) -> float:
         started = time.monotonic()

@@ -19,6 +19,7 @@ from blackbull.response import Response
 
 from .service import HTTPService
 from .upgrade import Carrier, Upgrade
+from .websocket_outbox import Outbox
 from .websocket_session import WebSocketSession
 
 
@@ -55,7 +56,7 @@ class WebSocketUpgrade(Upgrade):
         self.max_held = settings.ws_queue_size
         self.read_ahead = settings.ws_queue_depth > 0
         self._context_memory = settings.ws_context_memory
-        self._dirty: list[WebSocketSession] = []
+        self._dirty: list[Outbox] = []
 
     # The handshake
 
@@ -126,17 +127,17 @@ class WebSocketUpgrade(Upgrade):
         """Take note that the windows of *agreement* are gone."""
         self._context_memory += agreement.memory
 
-    def flush_soon(self, session: WebSocketSession) -> None:
-        """Let *session* write what it has gathered, at the end of this turn of the loop."""
+    def flush_soon(self, outbox: Outbox) -> None:
+        """Let *outbox* be written at the end of this turn of the loop."""
         if not self._dirty:
             self.service.loop.call_soon(self._flush)
-        self._dirty.append(session)
+        self._dirty.append(outbox)
 
     def _flush(self) -> None:
         dirty = self._dirty
         self._dirty = []
-        for session in dirty:
-            session.flush()
+        for outbox in dirty:
+            outbox.flush()
 
 
 def _refusal(error: RemoteProtocolError) -> Response:

@@ -56,23 +56,13 @@ from blackbull.websocket import WebSocketCommand
 
 from .upgrade import ByteStream, Carrier
 from .wakeup import Wakeup
+from .websocket_outbox import Outbox
+from .websocket_watch import CUT, LEAVE, PING, SILENCE, STUCK, Watch
 
 if TYPE_CHECKING:
     from .websocket import WebSocketUpgrade
 
 logger = logging.getLogger("blackbull.server")
-
-MAX_BATCH: Final = 65536
-"""Bytes that are gathered before they are written."""
-
-LARGE: Final = 16384
-"""Characters or bytes of a message from which on it is not copied behind its header."""
-
-LEAST_TAKEN: Final = 16384
-"""Bytes that a client must take in the write timeout to be slow, not stuck."""
-
-FAREWELL_SECONDS: Final = 1.0
-"""How long a handler may go on sending after it was told that the server stops."""
 
 FORBIDDEN: Final = Response(b"", 403, "")
 FAILED: Final = Response(b"", 500, "")
@@ -89,13 +79,6 @@ _OPEN: Final = 1
 _CLOSING: Final = 2
 _CLOSED: Final = 3
 
-# What the deadline is for
-_IDLE: Final = 0
-_PONG: Final = 1
-_WRITE: Final = 2
-_CLOSE: Final = 3
-_FAREWELL: Final = 4
-
 
 class WebSocketSession(Consumer):
     """One WebSocket, from the handshake to the end.
@@ -108,10 +91,9 @@ class WebSocketSession(Consumer):
     """
 
     __slots__ = (
-        "_agreement", "_carrier", "_direct", "_drained", "_end", "_fed", "_gathered", "_handshake",
-        "_heard_at", "_held", "_inbox", "_limited", "_machine", "_out", "_paused", "_phase",
-        "_pinged_at", "_queued", "_rate", "_scheduled", "_state", "_stopping", "_stream",
-        "_time", "_told", "_upgrade", "_wakeup", "_write_paused", "conn", "task",
+        "_agreement", "_carrier", "_direct", "_end", "_handshake", "_heard_at", "_held", "_inbox",
+        "_limited", "_machine", "_outbox", "_paused", "_rate", "_state", "_stopping", "_stream",
+        "_time", "_told", "_upgrade", "_wakeup", "_watch", "conn", "task",
     )  # fmt: skip
 
     def __init__(
@@ -131,22 +113,15 @@ class WebSocketSession(Consumer):
         self._rate: ControlRate | None = None
         self._state: int = _ASKED
         self._direct = False  # it is open, and nothing is compressed
-        self._phase: int = _IDLE
+        self._watch: Watch | None = None
         self._inbox: deque[str | bytes | WebSocketConnect] = deque((WebSocketConnect(),))
         self._held = 0  # bytes that arrived since it was empty
         self._end: WebSocketDisconnected | None = None
         self._wakeup = Wakeup(upgrade.service.loop)
         self._paused = False  # we stopped reading
-        self._out: list[bytes] = []
-        self._gathered = 0
-        self._fed = False  # something is arriving: whatever is sent leaves when that is done
-        self._scheduled = False
-        self._write_paused = False
-        self._drained: asyncio.Future[None] | None = None
-        self._queued = 0
+        self._outbox = Outbox(upgrade, self._machine)
         self._time = upgrade.service.loop.time
         self._heard_at = 0.0
-        self._pinged_at = 0.0
         self._stopping = False
         self._told = False  # the handler knows about the end
         self._limited = False
@@ -238,8 +213,9 @@ class WebSocketSession(Consumer):
             payload = message.data if message.text is None else message.text
             if payload is None:
                 raise LocalProtocolError("a message has text or data", spec="RFC 6455 §5.6")
-            self._put(payload, getattr(message, "frames", None))
-            if self._write_paused:
+            outbox = self._outbox
+            outbox.put(payload, getattr(message, "frames", None))
+            if outbox.paused:
                 await self._drain()
         elif isinstance(message, WebSocketAccept):
             self._accept(message)
@@ -259,15 +235,16 @@ class WebSocketSession(Consumer):
         Raises:
             UnicodeEncodeError: text with a lone surrogate.
         """
-        if self._state != _OPEN or self._write_paused:
+        outbox = self._outbox
+        if self._state != _OPEN or outbox.paused:
             return False
-        if isinstance(message, PreparedMessage):
-            payload = message.data if message.text is None else message.text
-            if payload is None:
-                return False
-            self._put(payload, message.frames)
-        else:
-            self._put(message)
+        if not isinstance(message, PreparedMessage):
+            outbox.put(message)
+            return True
+        payload = message.data if message.text is None else message.text
+        if payload is None:
+            return False
+        outbox.put(payload, message.frames)
         return True
 
     def take(self) -> str | bytes | None:
@@ -286,27 +263,6 @@ class WebSocketSession(Consumer):
             return None
         self._held = 0
         return None if self._paused and self._read_on() else self._wakeup
-
-    def _put(self, payload: str | bytes, frames: dict[object, bytes] | None = None) -> None:
-        machine = self._machine
-        out = self._out
-        if frames is not None:
-            frame = machine.send_shared(payload, frames)
-            out.append(frame)
-            self._gathered += len(frame)
-        elif len(payload) < LARGE:
-            frame = machine.send_message(payload)
-            out.append(frame)
-            self._gathered += len(frame)
-        else:
-            parts = machine.send_parts(payload)
-            out.extend(parts)
-            self._gathered += len(parts[1])
-        if self._gathered >= MAX_BATCH:
-            self.flush()
-        elif not self._fed and not self._scheduled:
-            self._scheduled = True
-            self._upgrade.flush_soon(self)
 
     def _accept(self, message: WebSocketAccept) -> None:
         carrier = self._carrier
@@ -328,14 +284,15 @@ class WebSocketSession(Consumer):
             self._agreement = agreement
             deflate = PermessageDeflate(agreement, upgrade.compressor)
             self._machine = WebSocketConnection(upgrade.limits, deflate)
+            self._outbox.machine = self._machine
         if message.max_message_size is not None:
             self._machine.limit_messages(message.max_message_size)
-        self._stream = stream
+        self._stream = self._outbox.stream = stream
         self._state = _OPEN
         self._direct = agreement is None
         self._carrier = self._handshake = None
         self._heard_at = self._time()
-        self._rearm()
+        self._watch = Watch(stream.deadline, upgrade.service.settings)
         if not upgrade.read_ahead:
             self._pause()
         carrier.give_way()
@@ -352,8 +309,8 @@ class WebSocketSession(Consumer):
         self._write(self._machine.send_close(code, reason))
         self._state = _CLOSING
         self._direct = False
-        self._phase = _CLOSE
-        self._set_deadline(self._upgrade.service.settings.ws_close_timeout)
+        if self._watch is not None:
+            self._watch.wait_for_close()
         # Only the peer's close is awaited now: whatever stands before it must not stop it.
         if self._paused:
             self._read_on()
@@ -363,7 +320,8 @@ class WebSocketSession(Consumer):
     def data_received(self, data: bytes) -> None:
         """Queue messages, answer pings, and let the handler go on."""
         self._heard_at = self._time()
-        self._fed = True
+        outbox = self._outbox
+        outbox.fed = True
         upgrade = self._upgrade
         inbox = self._inbox
         if inbox or not self._direct:
@@ -380,13 +338,9 @@ class WebSocketSession(Consumer):
                 self._take(b"")
         if inbox or self._end is not None:
             self._wakeup.wake()
-        self._fed = False
-        out = self._out
-        if len(out) == 1 and self._stream is not None:
-            self._gathered = 0
-            self._stream.send(out.pop())
-        elif out:
-            self.flush()
+        outbox.fed = False
+        if outbox.parts:
+            outbox.flush()
         if not upgrade.read_ahead and self._wakeup.done():
             self._pause()
 
@@ -402,37 +356,46 @@ class WebSocketSession(Consumer):
 
     def connection_lost(self, error: Exception | None) -> None:
         """Tell the handler."""
-        self._out.clear()
+        self._outbox.parts.clear()
         if self._state != _CLOSED:
             self._finish(ABNORMAL)
 
     def writing_paused(self) -> None:
         """Let senders wait, but not for ever."""
-        self._write_paused = True
-        if self._stream is not None and self._state in (_OPEN, _CLOSING):
-            self._queued = self._stream.queued
-            self._phase = _WRITE
-            self._set_deadline(self._upgrade.service.settings.write_timeout)
+        self._outbox.paused = True
+        watch, stream = self._watch, self._stream
+        if watch is not None and stream is not None and self._state in (_OPEN, _CLOSING):
+            watch.wait_for_writing(stream.queued)
 
     def writing_resumed(self) -> None:
         """Let senders go on."""
-        self._write_paused = False
-        self._wake_senders()
+        self._outbox.paused = False
+        self._outbox.wake()
         self._rearm()
 
     def deadline_expired(self) -> None:
         """The client was silent, or did not read, or did not close, for too long."""
-        phase = self._phase
-        if phase == _IDLE:
-            self._ask()
-        elif phase == _PONG:
-            self._judge_silence()
-        elif phase == _WRITE:
-            self._judge_writing()
-        elif phase == _FAREWELL and self._state == _OPEN:
+        stream, watch = self._stream, self._watch
+        if stream is None or watch is None:
+            return
+        now = self._time()
+        reading = not self._paused
+        due = watch.expire(now, heard_at=self._heard_at, reading=reading, queued=stream.queued)
+        settings = self._upgrade.service.settings
+        if due == PING:
+            self._write(self._machine.send_ping())
+        elif due == SILENCE:
+            self._record("ws_pong_timeout", settings.ws_pong_timeout, seen=now - self._heard_at)
+            self._write(self._machine.send_close(GOING_AWAY))
+            self._end_stream(GOING_AWAY)
+        elif due == STUCK:
+            self._record("write_timeout", settings.write_timeout, seen=settings.write_timeout)
+            self._finish(ABNORMAL)
+            stream.abort()
+        elif due == LEAVE and self._state == _OPEN:
             self._close(GOING_AWAY)
-        elif self._stream is not None:
-            self._stream.abort()
+        elif due in (LEAVE, CUT):
+            stream.abort()
 
     def shutdown(self) -> None:
         """Tell the handler, give it time to say something, then close (1001)."""
@@ -441,8 +404,8 @@ class WebSocketSession(Consumer):
             return
         self._direct = False
         self._end = WebSocketDisconnected(GOING_AWAY, "")
-        self._phase = _FAREWELL
-        self._set_deadline(FAREWELL_SECONDS)
+        if self._watch is not None:
+            self._watch.wait_for_farewell()
         self._wakeup.wake()
 
     # Arrivals
@@ -498,7 +461,7 @@ class WebSocketSession(Consumer):
     def _on_control(self, event: ControlEvent) -> None:
         if isinstance(event, PingReceived | PongReceived):
             self._count_control()
-            if isinstance(event, PingReceived) and not self._write_paused:
+            if isinstance(event, PingReceived) and not self._outbox.paused:
                 self._write(self._machine.send_pong(event.payload))
         elif self._inbox and asyncio.current_task(self._upgrade.service.loop) is not None:
             # A handler is reading on: it gets to answer what came before.
@@ -532,11 +495,12 @@ class WebSocketSession(Consumer):
     def _read_on(self) -> bool:
         """Read what was left, then let more come; return True if there is something to take."""
         self._paused = False
-        self._fed, fed = True, self._fed
+        outbox = self._outbox
+        outbox.fed, fed = True, outbox.fed
         self._take(b"")
-        self._fed = fed
-        if not fed and self._out:
-            self.flush()
+        outbox.fed = fed
+        if not fed and outbox.parts:
+            outbox.flush()
         if not self._paused and self._stream is not None:
             self._stream.resume_reading()
         return bool(self._inbox) or self._end is not None
@@ -546,64 +510,17 @@ class WebSocketSession(Consumer):
             self._paused = True
             self._stream.pause_reading()
 
-    # Liveness
-
-    def _ask(self) -> None:
-        """Ping a client that was silent, unless it is we who do not read."""
-        settings = self._upgrade.service.settings
-        now = self._time()
-        silent = now - self._heard_at
-        if self._paused or silent < settings.ws_idle_timeout:
-            rest = settings.ws_idle_timeout - (0.0 if self._paused else silent)
-            self._set_deadline(rest)
-            return
-        self._pinged_at = now
-        self._phase = _PONG
-        self._write(self._machine.send_ping())
-        self._set_deadline(settings.ws_pong_timeout)
-
-    def _judge_silence(self) -> None:
-        """RFC 6455 §5.5.2: a client that answers no ping is gone."""
-        if self._heard_at >= self._pinged_at or self._paused:
-            self._rearm()
-            return
-        seconds = self._upgrade.service.settings.ws_pong_timeout
-        self._record("ws_pong_timeout", seconds, seen=self._time() - self._heard_at)
-        self._write(self._machine.send_close(GOING_AWAY))
-        self._end_stream(GOING_AWAY)
-
-    def _judge_writing(self) -> None:
-        stream = self._stream
-        if stream is None:
-            return
-        settings = self._upgrade.service.settings
-        queued = stream.queued
-        if queued <= self._queued - LEAST_TAKEN:
-            self._queued = queued
-            self._set_deadline(settings.write_timeout)
-            return
-        self._record("write_timeout", settings.write_timeout, seen=settings.write_timeout)
-        self._finish(ABNORMAL)
-        stream.abort()
-
     def _rearm(self) -> None:
-        """Set the deadline of whatever is waited for."""
-        settings = self._upgrade.service.settings
-        if self._write_paused or self._state == _ASKED:
+        """Wait for whatever is to come, now that the client reads again."""
+        watch = self._watch
+        if watch is None:
             return
         if self._state == _OPEN and self._end is None:
-            self._phase = _IDLE
-            self._set_deadline(settings.ws_idle_timeout)
+            watch.wait_for_messages()
         elif self._state == _OPEN:
-            self._phase = _FAREWELL
-            self._set_deadline(FAREWELL_SECONDS)
+            watch.wait_for_farewell()
         else:
-            self._phase = _CLOSE
-            self._set_deadline(settings.ws_close_timeout)
-
-    def _set_deadline(self, seconds: float) -> None:
-        if self._stream is not None:
-            self._stream.deadline.set(seconds)
+            watch.wait_for_close()
 
     # The end
 
@@ -615,17 +532,17 @@ class WebSocketSession(Consumer):
         elif stream is not None:
             logger.info("%s: %s (%s)", stream.peername, error, error.spec)
         self._write(self._machine.send_close(error.code, str(error)))
-        self.flush()
+        self._outbox.flush()
         self._finish(error.code)
         if stream is not None:
             stream.linger()
 
     def _end_stream(self, code: int, reason: str = "") -> None:
         """Both sides are done, or one of them is gone: close the connection below."""
-        self.flush()
+        self._outbox.flush()
         self._finish(code, reason)
-        self._phase = _CLOSE
-        self._set_deadline(self._upgrade.service.settings.ws_close_timeout)
+        if self._watch is not None:
+            self._watch.wait_for_close()
         if self._stream is not None:
             self._stream.close()
 
@@ -642,8 +559,8 @@ class WebSocketSession(Consumer):
             self._agreement = None
         if self._limited and self._stream is not None:
             self._upgrade.service.limit_log.close(self._stream.connection_id)
-        self._wake_senders()
-        if not self._fed:
+        self._outbox.wake()
+        if not self._outbox.fed:
             self._wakeup.wake()
 
     def _not_open(self) -> Exception:
@@ -665,49 +582,14 @@ class WebSocketSession(Consumer):
 
     # Writing
 
-    def _write(self, data: bytes) -> None:
-        if not data:
-            return
-        self._out.append(data)
-        self._gathered += len(data)
-        if not self._fed and not self._scheduled:
-            self._scheduled = True
-            self._upgrade.flush_soon(self)
-
-    def flush(self) -> None:
-        """Write what was gathered."""
-        self._scheduled = False
-        out = self._out
-        stream = self._stream
-        if not out or stream is None:
-            return
-        if len(out) == 1:
-            data = out[0]
-            out.clear()
-            self._gathered = 0
-            stream.send(data)
-        elif self._gathered >= LARGE:
-            self._out = []
-            self._gathered = 0
-            stream.send_parts(out)
-        else:
-            data = b"".join(out)
-            out.clear()
-            self._gathered = 0
-            stream.send(data)
+    def _write(self, frame: bytes) -> None:
+        self._outbox.put_frame(frame)
 
     async def _drain(self) -> None:
-        while self._write_paused and self._state == _OPEN:
-            if self._drained is None:
-                self._drained = self._upgrade.service.loop.create_future()
-            await asyncio.shield(self._drained)
+        while self._outbox.paused and self._state == _OPEN:
+            await self._outbox.wait()
         if self._state != _OPEN:
             raise self._not_open()
-
-    def _wake_senders(self) -> None:
-        if self._drained is not None:
-            self._drained.set_result(None)
-            self._drained = None
 
     def _record(self, limit: str, allowed: float, *, seen: float) -> None:
         stream = self._stream

@@ -1,0 +1,123 @@
+"""What leaves on one WebSocket: gathered while something arrives or runs, written in one piece."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from blackbull.protocol.websocket import WebSocketConnection
+
+from .upgrade import ByteStream
+
+if TYPE_CHECKING:
+    from .websocket import WebSocketUpgrade
+
+MAX_BATCH: Final = 65536
+"""Bytes that are gathered before they are written."""
+
+LARGE: Final = 16384
+"""Characters or bytes of a message from which on it is not copied behind its header."""
+
+
+class Outbox:
+    """The frames of one WebSocket that have not been written.
+
+    Args:
+        upgrade: Tells when a turn of the loop ends.
+        machine: Makes frames of messages.
+
+    Attributes:
+        fed: Something is arriving: whatever is put in leaves when that is done.
+        machine: As above.
+        parts: The frames, in order, or pieces of them.
+        paused: The client does not read.
+        stream: Where they go; None until the WebSocket is open.
+    """
+
+    __slots__ = (
+        "_drained", "_gathered", "_scheduled", "_upgrade", "fed", "machine", "parts", "paused",
+        "stream",
+    )  # fmt: skip
+
+    def __init__(self, upgrade: WebSocketUpgrade, machine: WebSocketConnection) -> None:
+        self._upgrade = upgrade
+        self._drained: asyncio.Future[None] | None = None
+        self._gathered = 0
+        self._scheduled = False
+        self.fed = False
+        self.machine = machine
+        self.parts: list[bytes] = []
+        self.paused = False
+        self.stream: ByteStream | None = None
+
+    def put(self, payload: str | bytes, frames: dict[object, bytes] | None = None) -> None:
+        """Put a message in.
+
+        Args:
+            payload: Text or bytes.
+            frames: Where its frames are kept, if other WebSockets are sent it as well.
+
+        Raises:
+            UnicodeEncodeError: text with a lone surrogate.
+        """
+        if frames is not None:
+            frame = self.machine.send_shared(payload, frames)
+            self.parts.append(frame)
+            self._gathered += len(frame)
+        elif len(payload) < LARGE:
+            frame = self.machine.send_message(payload)
+            self.parts.append(frame)
+            self._gathered += len(frame)
+        else:
+            pieces = self.machine.send_parts(payload)
+            self.parts.extend(pieces)
+            self._gathered += len(pieces[1])
+        if self._gathered >= MAX_BATCH:
+            self.flush()
+        elif not self.fed and not self._scheduled:
+            self._scheduled = True
+            self._upgrade.flush_soon(self)
+
+    def put_frame(self, frame: bytes) -> None:
+        """Put a control frame in; ``b""`` is none."""
+        if not frame:
+            return
+        self.parts.append(frame)
+        self._gathered += len(frame)
+        if not self.fed and not self._scheduled:
+            self._scheduled = True
+            self._upgrade.flush_soon(self)
+
+    def flush(self) -> None:
+        """Write what was gathered."""
+        self._scheduled = False
+        parts = self.parts
+        stream = self.stream
+        if not parts or stream is None:
+            return
+        if len(parts) == 1:
+            data = parts[0]
+            parts.clear()
+            self._gathered = 0
+            stream.send(data)
+        elif self._gathered >= LARGE:
+            self.parts = []
+            self._gathered = 0
+            stream.send_parts(parts)
+        else:
+            data = b"".join(parts)
+            parts.clear()
+            self._gathered = 0
+            stream.send(data)
+
+    async def wait(self) -> None:
+        """Return when :meth:`wake` is called. Cancelling loses nothing."""
+        if self._drained is None:
+            self._drained = self._upgrade.service.loop.create_future()
+        await asyncio.shield(self._drained)
+
+    def wake(self) -> None:
+        """Let whoever waits for room look again."""
+        if self._drained is not None:
+            self._drained.set_result(None)
+            self._drained = None

@@ -1,0 +1,70 @@
+"""What a WebSocket waits for, on a clock of the test's."""
+
+from __future__ import annotations
+
+import pytest
+
+from blackbull.config import Settings
+from blackbull.server.bindings.websocket_watch import (
+    CUT,
+    FAREWELL_SECONDS,
+    LEAST_TAKEN,
+    LEAVE,
+    NOTHING,
+    PING,
+    SILENCE,
+    STUCK,
+    Watch,
+)
+from blackbull.transport.memory import MemoryDeadline
+
+SETTINGS = Settings(ws_idle_timeout=300, ws_pong_timeout=30, ws_close_timeout=10, write_timeout=20)
+
+
+def watch() -> tuple[Watch, MemoryDeadline]:
+    deadline = MemoryDeadline(lambda: None)
+    return Watch(deadline, SETTINGS), deadline
+
+
+def test_watch_asks_a_client_that_was_silent_for_the_whole_time() -> None:
+    made, deadline = watch()
+    assert deadline.seconds == 300
+    assert made.expire(300, heard_at=100, reading=True, queued=0) == NOTHING
+    assert deadline.seconds == 100
+    assert made.expire(400, heard_at=100, reading=True, queued=0) == PING
+    assert deadline.seconds == 30
+
+
+def test_watch_does_not_blame_a_client_for_what_we_do_not_read() -> None:
+    made, deadline = watch()
+    assert made.expire(300, heard_at=0, reading=False, queued=0) == NOTHING
+    assert deadline.seconds == 300
+    assert made.expire(600, heard_at=0, reading=True, queued=0) == PING
+    assert made.expire(630, heard_at=0, reading=False, queued=0) == NOTHING
+    assert deadline.seconds == 300
+
+
+@pytest.mark.parametrize(("heard_at", "due"), [(0, SILENCE), (301, NOTHING)])
+def test_watch_takes_anything_for_an_answer(heard_at: float, due: int) -> None:
+    made, _ = watch()
+    assert made.expire(300, heard_at=0, reading=True, queued=0) == PING
+    assert made.expire(330, heard_at=heard_at, reading=True, queued=0) == due
+
+
+def test_watch_gives_a_client_that_reads_slowly_more_time() -> None:
+    made, deadline = watch()
+    made.wait_for_writing(100_000)
+    assert deadline.seconds == 20
+    left = 100_000 - LEAST_TAKEN
+    assert made.expire(20, heard_at=0, reading=True, queued=left) == NOTHING
+    assert made.expire(40, heard_at=0, reading=True, queued=left - LEAST_TAKEN + 1) == STUCK
+
+
+def test_watch_lets_the_handler_say_farewell_and_the_client_close() -> None:
+    made, deadline = watch()
+    made.wait_for_farewell()
+    assert deadline.seconds == FAREWELL_SECONDS
+    assert made.expire(1, heard_at=0, reading=True, queued=0) == LEAVE
+    made.wait_for_close()
+    assert deadline.seconds == 10
+    assert made.expire(11, heard_at=0, reading=True, queued=0) == CUT

@@ -11,7 +11,7 @@ import logging
 from typing import Final
 
 from blackbull.abc import ConnectionView, Consumer
-from blackbull.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
+from blackbull.errors import LocalProtocolError, RemoteProtocolError
 from blackbull.native import ResponsePush
 from blackbull.protocol.http2 import (
     ConnectionFailed,
@@ -31,6 +31,7 @@ from blackbull.protocol.http2 import (
 )
 from blackbull.response import Response
 
+from .complaints import Complaints
 from .exchange import too_slow
 from .http2_exchange import HTTP2Exchange, HTTP2Request
 from .http2_handlers import Handlers
@@ -102,7 +103,7 @@ class HTTP2Consumer(Consumer):
     """
 
     __slots__ = (
-        "_arriving", "_begin", "_closed", "_limited", "_queued", "_scheduled", "_serving",
+        "_arriving", "_begin", "_closed", "_complaints", "_queued", "_scheduled", "_serving",
         "_stalls", "_time", "_tunnels", "_watch", "_windows", "at_eof", "handlers", "machine",
         "send_buffer", "service", "stopping", "view", "write_paused",
     )  # fmt: skip
@@ -123,7 +124,7 @@ class HTTP2Consumer(Consumer):
         self._queued = 0
         self._scheduled = False
         self._serving = False
-        self._limited = False
+        self._complaints = Complaints(service.limit_log, view, protocol="http2")
         self._closed = False
         self._windows = Windows(self.machine, settings)
         self._watch = Watch(view.deadline, settings, now=self._time())
@@ -191,7 +192,7 @@ class HTTP2Consumer(Consumer):
         self._closed = True
         self.write_paused = False
         self._lose_streams()
-        self._close_log()
+        self._complaints.close()
 
     def writing_paused(self) -> None:
         """Take and answer no more until the client reads."""
@@ -256,7 +257,7 @@ class HTTP2Consumer(Consumer):
         elif isinstance(event, StreamReset):
             self._lose_stream(event.stream_id)
         elif isinstance(event, StreamFailed):
-            self._report(event.error)
+            self._complaints.report(event.error)
             self._lose_stream(event.stream_id)
         elif isinstance(event, RequestRefused):
             self._take_refusal(event)
@@ -272,7 +273,7 @@ class HTTP2Consumer(Consumer):
                 logger.info("%s: it leaves with error %d", self.view.peername, event.code)
             self.machine.finish_shutdown()
         elif isinstance(event, ConnectionFailed):
-            self._report(event.error)
+            self._complaints.report(event.error)
             self._lose_streams()
 
     def _take_request(self, event: RequestReceived) -> None:
@@ -298,7 +299,7 @@ class HTTP2Consumer(Consumer):
             return
         allowed = self.service.settings.h2_max_websockets
         if len(self._tunnels) >= allowed:
-            self._record("h2_max_websockets", requested=allowed + 1, allowed=allowed)
+            self._complaints.record("h2_max_websockets", requested=allowed + 1, allowed=allowed)
             self.machine.reset_stream(stream_id, ErrorCode.REFUSED_STREAM)
             return
         self._tunnels[stream_id] = tunnel = HTTP2Tunnel(self, conn)
@@ -306,7 +307,7 @@ class HTTP2Consumer(Consumer):
             outcome = upgrade.connect(conn, tunnel)
         except RemoteProtocolError as error:
             self.forget_tunnel(tunnel)
-            self._report(error)
+            self._complaints.report(error)
             self._send_refusal(stream_id, error)
             return
         if outcome is not True:
@@ -357,7 +358,7 @@ class HTTP2Consumer(Consumer):
         if exchange is not None:
             exchange.refuse(event.error)
         else:
-            self._report(event.error)
+            self._complaints.report(event.error)
             self._send_refusal(stream_id, event.error)
 
     def _begin_incomplete(self) -> None:
@@ -475,7 +476,7 @@ class HTTP2Consumer(Consumer):
     def refuse(self, exchange: HTTP2Exchange, error: RemoteProtocolError) -> None:
         """Answer *error* instead of whatever the application has in mind."""
         self.handlers.forget(exchange.stream_id)
-        self._report(error, path=exchange.conn.path)
+        self._complaints.report(error, path=exchange.conn.path)
         self._send_refusal(exchange.stream_id, error)
         self.flush_soon()
 
@@ -517,7 +518,7 @@ class HTTP2Consumer(Consumer):
             self._watch.pause(now)
         else:
             timeout = self.service.settings.write_timeout
-            self._record("write_timeout", requested=timeout, allowed=timeout)
+            self._complaints.record("write_timeout", requested=timeout, allowed=timeout)
             self._closed = True
             self.view.abort()
 
@@ -538,13 +539,13 @@ class HTTP2Consumer(Consumer):
             self.machine.reset_stream(stream_id, ErrorCode.NO_ERROR)
             return
         timeout = self.service.settings.write_timeout
-        self._record("write_timeout", requested=timeout, allowed=timeout)
+        self._complaints.record("write_timeout", requested=timeout, allowed=timeout)
         self.machine.reset_stream(stream_id, ErrorCode.CANCEL)
         self._lose_stream(stream_id)
 
     def _fail(self, limit: str, seconds: float, code: ErrorCode) -> None:
         """End the connection: the client was too slow."""
-        self._record(limit, requested=seconds, allowed=seconds)
+        self._complaints.record(limit, requested=seconds, allowed=seconds)
         self.machine.terminate(code, debug=limit.encode())
         self._lose_streams()
 
@@ -584,33 +585,10 @@ class HTTP2Consumer(Consumer):
             return
         self._closed = True
         self._lose_streams()
-        self._close_log()
+        self._complaints.close()
         if self.at_eof or not (self.machine.failed or self.machine.active):
             # What is queued has its time, too
             self.view.deadline.set(self.service.settings.write_timeout)
             self.view.close()
         else:
             self.view.linger()
-
-    def _close_log(self) -> None:
-        if self._limited:
-            self._limited = False
-            self.service.limit_log.close(self.view.connection_id)
-
-    def _report(self, error: RemoteProtocolError, *, path: str = "") -> None:
-        if isinstance(error, LimitExceeded):
-            self._record(error.limit, requested=error.seen, allowed=error.allowed, path=path)
-        else:
-            logger.info("%s: %s (%s)", self.view.peername, error, error.spec)
-
-    def _record(self, limit: str, *, requested: float, allowed: float, path: str = "") -> None:
-        self._limited = True
-        self.service.limit_log.record(
-            limit,
-            peer=self.view.peername,
-            protocol="http2",
-            path=path,
-            requested=requested,
-            allowed=allowed,
-            key=self.view.connection_id,
-        )

@@ -54,6 +54,7 @@ from blackbull.protocol.websocket import (
 from blackbull.response import Response
 from blackbull.websocket import WebSocketCommand
 
+from .complaints import Complaints
 from .upgrade import ByteStream, Carrier
 from .wakeup import Wakeup
 from .websocket_outbox import Outbox
@@ -91,9 +92,9 @@ class WebSocketSession(Consumer):
     """
 
     __slots__ = (
-        "_agreement", "_carrier", "_direct", "_end", "_handshake", "_heard_at", "_held", "_inbox",
-        "_limited", "_machine", "_outbox", "_paused", "_rate", "_state", "_stopping", "_stream",
-        "_time", "_told", "_upgrade", "_wakeup", "_watch", "conn", "task",
+        "_agreement", "_carrier", "_complaints", "_direct", "_end", "_handshake", "_heard_at",
+        "_held", "_inbox", "_machine", "_outbox", "_paused", "_rate", "_state", "_stopping",
+        "_stream", "_time", "_told", "_upgrade", "_wakeup", "_watch", "conn", "task",
     )  # fmt: skip
 
     def __init__(
@@ -124,7 +125,7 @@ class WebSocketSession(Consumer):
         self._heard_at = 0.0
         self._stopping = False
         self._told = False  # the handler knows about the end
-        self._limited = False
+        self._complaints: Complaints | None = None  # from when it is open
         self.conn = conn
         self.task: asyncio.Task[None] | None = None
 
@@ -293,6 +294,7 @@ class WebSocketSession(Consumer):
         self._carrier = self._handshake = None
         self._heard_at = self._time()
         self._watch = Watch(stream.deadline, upgrade.service.settings)
+        self._complaints = Complaints(upgrade.service.limit_log, stream, protocol="websocket")
         if not upgrade.read_ahead:
             self._pause()
         carrier.give_way()
@@ -375,8 +377,8 @@ class WebSocketSession(Consumer):
 
     def deadline_expired(self) -> None:
         """The client was silent, or did not read, or did not close, for too long."""
-        stream, watch = self._stream, self._watch
-        if stream is None or watch is None:
+        stream, watch, complaints = self._stream, self._watch, self._complaints
+        if stream is None or watch is None or complaints is None:
             return
         now = self._time()
         reading = not self._paused
@@ -385,11 +387,18 @@ class WebSocketSession(Consumer):
         if due == PING:
             self._write(self._machine.send_ping())
         elif due == SILENCE:
-            self._record("ws_pong_timeout", settings.ws_pong_timeout, seen=now - self._heard_at)
+            seconds = settings.ws_pong_timeout
+            silent = now - self._heard_at
+            complaints.record(
+                "ws_pong_timeout", requested=silent, allowed=seconds, path=self.conn.path
+            )
             self._write(self._machine.send_close(GOING_AWAY))
             self._end_stream(GOING_AWAY)
         elif due == STUCK:
-            self._record("write_timeout", settings.write_timeout, seen=settings.write_timeout)
+            seconds = settings.write_timeout
+            complaints.record(
+                "write_timeout", requested=seconds, allowed=seconds, path=self.conn.path
+            )
             self._finish(ABNORMAL)
             stream.abort()
         elif due == LEAVE and self._state == _OPEN:
@@ -527,10 +536,8 @@ class WebSocketSession(Consumer):
     def _fail(self, error: RemoteProtocolError) -> None:
         """Close because of what the client did (RFC 6455 §7.1.7)."""
         stream = self._stream
-        if isinstance(error, LimitExceeded):
-            self._record(error.limit, error.allowed, seen=error.seen)
-        elif stream is not None:
-            logger.info("%s: %s (%s)", stream.peername, error, error.spec)
+        if self._complaints is not None:
+            self._complaints.report(error, path=self.conn.path)
         self._write(self._machine.send_close(error.code, str(error)))
         self._outbox.flush()
         self._finish(error.code)
@@ -557,8 +564,8 @@ class WebSocketSession(Consumer):
         if self._agreement is not None:
             self._upgrade.release(self._agreement)
             self._agreement = None
-        if self._limited and self._stream is not None:
-            self._upgrade.service.limit_log.close(self._stream.connection_id)
+        if self._complaints is not None:
+            self._complaints.close()
         self._outbox.wake()
         if not self._outbox.fed:
             self._wakeup.wake()
@@ -590,18 +597,3 @@ class WebSocketSession(Consumer):
             await self._outbox.wait()
         if self._state != _OPEN:
             raise self._not_open()
-
-    def _record(self, limit: str, allowed: float, *, seen: float) -> None:
-        stream = self._stream
-        if stream is None:
-            return
-        self._limited = True
-        self._upgrade.service.limit_log.record(
-            limit,
-            peer=stream.peername,
-            protocol="websocket",
-            path=self.conn.path,
-            requested=seen,
-            allowed=allowed,
-            key=stream.connection_id,
-        )

@@ -13,7 +13,7 @@ from blackbull.response import Response
 from .upgrade import ByteStream, Carrier
 
 if TYPE_CHECKING:
-    from .http1 import HTTP1Consumer
+    from .http1_consumer import HTTP1Consumer
 
 
 class HTTP1Carrier(Carrier):

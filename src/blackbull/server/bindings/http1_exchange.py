@@ -25,7 +25,7 @@ from blackbull.response import Response
 from .exchange import Exchange
 
 if TYPE_CHECKING:
-    from .http1 import HTTP1Consumer
+    from .http1_consumer import HTTP1Consumer
 
 
 class HTTP1Exchange(Exchange):

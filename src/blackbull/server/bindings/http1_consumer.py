@@ -1,0 +1,533 @@
+"""HTTP/1.1 on a connection: arrivals into the machine, requests to the application, answers out.
+
+Everything that arrived together is answered together: a request whose handler cannot wait is
+answered in the callback that received it, and all answers of one arrival leave in one write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+from blackbull.abc import ConnectionView, Consumer
+from blackbull.connection import Connection
+from blackbull.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
+from blackbull.headers import Fields
+from blackbull.protocol.http1 import (
+    Data,
+    EndOfMessage,
+    HTTP1Connection,
+    HTTP1RequestHead,
+)
+from blackbull.response import Response
+
+from .carrier import HTTP1Carrier
+from .exchange import too_slow
+from .http1_exchange import HTTP1Exchange
+from .service import HTTPService
+from .upgrade import Upgrade
+
+logger = logging.getLogger("blackbull.server")
+
+MAX_BUFFERED: Final = 65536
+"""Bytes that wait for a busy handler before reading pauses."""
+
+MAX_BATCH: Final = 65536
+"""Bytes of answers that are gathered before they are written."""
+
+LARGE: Final = 16384
+"""Bytes of content from which on head and content are not joined."""
+
+
+FAILED: Final = Response(b"", 500, "")
+"""The last resort: an application answers its errors itself."""
+
+LEAST_TAKEN: Final = 16384
+"""Bytes that a client must take in the write timeout to be slow, not stuck."""
+
+
+# What the connection waits for
+_IDLE: Final = 0
+_HEAD: Final = 1
+_HANDLER: Final = 2
+_BODY: Final = 3
+_WRITE: Final = 4
+_CLOSED: Final = 5
+
+
+class HTTP1Consumer(Consumer):
+    """One HTTP/1.1 connection.
+
+    Args:
+        view: The connection.
+        service: What it shares with the others.
+
+    Attributes:
+        exchange: The request that a task is answering, or None.
+        at_eof: The client will send nothing more.
+        write_paused: The client does not read what we sent.
+        stopping: The server stops.
+    """
+
+    __slots__ = (
+        "_begin", "_discarded", "_drained", "_gathered", "_limited", "_out", "_phase",
+        "_queued", "_scheduled", "_serving", "_view", "at_eof", "exchange", "machine", "service",
+        "stopping", "write_paused",
+    )  # fmt: skip
+
+    def __init__(self, view: ConnectionView, service: HTTPService) -> None:
+        self._view = view
+        self.service = service
+        self._begin = service.app.begin
+        self.machine = HTTP1Connection(service.parser)
+        self.exchange: HTTP1Exchange | HTTP1Carrier | None = None
+        self.at_eof = False
+        self.write_paused = False
+        self.stopping = False
+        self._drained: asyncio.Future[None] | None = None
+        self._out: list[bytes] = []
+        self._gathered = 0
+        self._queued = 0
+        self._scheduled = False
+        self._serving = False
+        self._discarded = 0
+        self._limited = False
+        self._phase: int = _HEAD
+        view.deadline.set(service.settings.header_timeout)
+
+    # What the connection calls
+
+    def data_received(self, data: bytes) -> None:
+        """Answer what can be answered; keep the rest for the running handler."""
+        machine = self.machine
+        machine.receive(data)
+        if self.exchange is None:
+            self._serve()
+            return
+        if machine.buffered > MAX_BUFFERED:
+            self._view.pause_reading()
+        self.exchange.arrived()
+
+    def eof_received(self) -> None:
+        """Finish what is under way, then close."""
+        self.at_eof = True
+        if self.exchange is None:
+            self._serve()
+        else:
+            self.exchange.half_closed()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Tell the running handler."""
+        self._out.clear()
+        self.write_paused = False
+        self._phase = _CLOSED
+        if self.exchange is not None:
+            self.exchange.disconnected()
+        self._wake_writers()
+        if self._limited:
+            self.service.limit_log.close(self._view.connection_id)
+
+    def writing_paused(self) -> None:
+        """Answer no more until the client reads."""
+        self.write_paused = True
+        self._view.pause_reading()
+        self._queued = self._view.queued
+        self._enter(_WRITE, self.service.settings.write_timeout)
+
+    def writing_resumed(self) -> None:
+        """Go on."""
+        self.write_paused = False
+        self._wake_writers()
+        if self.machine.buffered <= MAX_BUFFERED:
+            self._view.resume_reading()
+        if self.exchange is None:
+            self._serve()
+        else:
+            self.rearm()
+
+    def deadline_expired(self) -> None:
+        """The client was too slow, at whatever it was to do."""
+        phase = self._phase
+        settings = self.service.settings
+        if phase == _IDLE:
+            self._close()
+        elif phase == _WRITE and self._view.queued <= self._queued - LEAST_TAKEN:
+            self._queued = self._view.queued
+            self._enter(_WRITE, settings.write_timeout)
+        elif phase in (_WRITE, _CLOSED):
+            self._record("write_timeout", settings.write_timeout)
+            self._view.abort()
+        elif phase == _HEAD:
+            self.refuse(_timed_out("header_timeout", settings.header_timeout))
+        elif isinstance(self.exchange, HTTP1Exchange):
+            self.exchange.refuse(_timed_out("body_timeout", settings.body_timeout))
+        else:
+            self._view.abort()
+
+    def shutdown(self) -> None:
+        """Answer what has begun, with ``Connection: close``."""
+        self.stopping = True
+        self.machine.keep_alive = False
+        if self.exchange is None and not self.machine.buffered and self.machine.response_complete:
+            self._view.close()
+
+    # Serving
+
+    def _serve(self) -> None:
+        """Answer every request that has arrived, until one has to wait or the client has to."""
+        self._serving = True
+        served = False
+        machine = self.machine
+        view = self._view
+        while not self.write_paused:
+            try:
+                event = machine.next_event()
+            except RemoteProtocolError as error:
+                self.refuse(error)
+                break
+            if event is None:
+                break
+            if event.__class__ is not HTTP1RequestHead:
+                if self._discard(event):
+                    continue
+                break
+            served = True
+            conn = Connection(event, view)
+            if event.plain:
+                conn._content = b""
+                outcome = self._begin(conn)
+                if isinstance(outcome, Response):
+                    self._answer(outcome)
+                    continue
+                self.exchange = exchange = HTTP1Exchange(self, conn, content=b"")
+                exchange.run(outcome)
+            else:
+                self._serve_unusual(conn, event)
+            if self.exchange is not None:
+                break
+        self._serving = False
+        self._flush()
+        if served and self._phase == _HEAD:
+            self._phase = _HANDLER
+        if self.exchange is None:
+            self._rest()
+        else:
+            self.rearm()
+
+    def _serve_unusual(self, conn: Connection, head: HTTP1RequestHead) -> None:
+        """Answer a request with content, an upgrade, HEAD, HTTP/1.0 or the last one."""
+        machine = self.machine
+        content = b""
+        trailers: Fields = ()
+        self._discarded = 0
+        upgrades = self._find_upgrades(head) if head.framing.upgrade else ()
+        try:
+            for upgrade in upgrades:
+                upgrade.check(conn, has_content=not machine.request_complete)
+            if not machine.request_complete:
+                content, trailers = self._arrived_content()
+            if machine.request_complete:
+                conn._content = content
+                if upgrades and self._upgrade(conn, upgrades):
+                    return
+        except RemoteProtocolError as error:
+            self.refuse(error)
+            return
+        outcome = self._begin(conn)
+        if isinstance(outcome, Response):
+            self._answer(outcome)
+            return
+        self.exchange = exchange = HTTP1Exchange(self, conn, content=content, trailers=trailers)
+        exchange.run(outcome)
+
+    def _arrived_content(self) -> tuple[bytes, Fields]:
+        parts = []
+        while isinstance(event := self.machine.next_event(), Data):
+            parts.append(event.data)
+        trailers = event.trailers if isinstance(event, EndOfMessage) else ()
+        return parts[0] if len(parts) == 1 else b"".join(parts), trailers
+
+    def _answer(self, response: Response) -> None:
+        try:
+            self.write_response(response)
+        except LocalProtocolError:
+            logger.exception("a response cannot be sent")
+            self.write_response(FAILED)
+        if self._gathered >= MAX_BATCH:
+            self._flush()
+
+    def _discard(self, event: object) -> bool:
+        """Read on past content that nobody wanted, unless it is too much."""
+        if not isinstance(event, Data):
+            return True
+        self._discarded += len(event.data)
+        if self._discarded <= self.service.parser.limits.max_drain:
+            return True
+        self.machine.keep_alive = False
+        self._flush()
+        self._linger()
+        return False
+
+    def _find_upgrades(self, head: HTTP1RequestHead) -> list[Upgrade]:
+        """Return what the client would switch to and we know, by its preference."""
+        known = self.service.upgrades.get
+        tokens = head.framing.upgrade.lower().split(b",")
+        return [found for token in tokens if (found := known(token.strip(b" \t"))) is not None]
+
+    def _upgrade(self, conn: Connection, upgrades: Sequence[Upgrade]) -> bool:
+        """Let one of *upgrades* have the request; False: none wants it."""
+        for upgrade in upgrades:
+            self.exchange = carrier = HTTP1Carrier(self, conn)
+            outcome = upgrade.begin(conn, carrier)
+            if outcome is True:
+                return True
+            self.exchange = None
+            if isinstance(outcome, Response):
+                self._answer(outcome)
+                return True
+        return False
+
+    def _rest(self) -> None:
+        """Nothing can be answered now: decide what the connection waits for, and how long."""
+        machine = self.machine
+        if machine.switched or self._phase == _CLOSED or self.write_paused:
+            return
+        if not machine.keep_alive and machine.answered:
+            self._close()
+        elif self.at_eof:
+            self._end()
+        else:
+            self.rearm()
+
+    def _end(self) -> None:
+        """The client will send nothing more, and everything was answered."""
+        try:
+            self.machine.receive_eof()
+        except RemoteProtocolError as error:
+            self.refuse(error)
+        else:
+            self._close()
+
+    # What an exchange calls
+
+    def write_response(self, response: Response) -> None:
+        """Queue a complete response; large content is not copied.
+
+        Raises:
+            LocalProtocolError: it cannot be sent.
+        """
+        machine = self.machine
+        date = self.service.date
+        body = response.body
+        if len(body) < LARGE:
+            data = machine.send_response(
+                response.status, response.content_type, response.fields, body, date
+            )
+            self._out.append(data)
+            self._gathered += len(data)
+            return
+        self._out.append(
+            machine.send_head(response.status, response.headers, date, length=len(body))
+        )
+        self._out.append(machine.send_data(body))
+        machine.send_end()
+        self._gathered += len(body)
+
+    def write(self, data: bytes) -> None:
+        """Queue *data*, a part of a response; :meth:`flush_soon` sends it."""
+        if not data:
+            return
+        self._out.append(data)
+        self._gathered += len(data)
+        if self._gathered >= MAX_BATCH:
+            self._flush()
+
+    def flush_soon(self) -> None:
+        """Send what is queued at the end of this turn of the loop, with what is still to come."""
+        if self._out and not self._scheduled and not self._serving:
+            self._scheduled = True
+            self.service.loop.call_soon(self._flush)
+
+    async def drain(self) -> None:
+        """Wait until the client reads again. Cancelling is safe."""
+        while self.write_paused and self._phase != _CLOSED:
+            if self._drained is None:
+                self._drained = self.service.loop.create_future()
+            await asyncio.shield(self._drained)
+
+    def await_content(self) -> None:
+        """The handler waits for content: let it come, in time."""
+        if not self.write_paused:
+            self._view.resume_reading()
+        self.rearm()
+
+    def content_taken(self) -> None:
+        """The handler took content: there is room for more."""
+        if self.machine.buffered <= MAX_BUFFERED:
+            self._view.resume_reading()
+        self.rearm()
+
+    def response_completed(self) -> None:
+        """The exchange's response is complete: send it, and turn to the next request."""
+        self.exchange = None
+        if self._serving:
+            return
+        self._flush()
+        self._view.resume_reading()
+        if self.machine.buffered or self.at_eof:
+            self.service.loop.call_soon(self._serve_next)
+        else:
+            self._rest()
+
+    def _serve_next(self) -> None:
+        if self.exchange is None and self._phase != _CLOSED:
+            self._serve()
+
+    def switch_protocols(self, fields: Fields) -> tuple[ConnectionView, bytes]:
+        """Send 101 and leave HTTP; return the connection and what arrived after the request.
+
+        Raises:
+            LocalProtocolError: *fields* cannot be sent; nothing was.
+        """
+        response, rest = self.machine.switch_protocols(fields)
+        self.exchange = None
+        self._phase = _CLOSED
+        self._out.append(response)
+        self._flush()
+        self._view.deadline.clear()
+        self._view.resume_reading()
+        return self._view, rest
+
+    def hand_over(self, consumer: Consumer, rest: bytes) -> None:
+        """Let *consumer* have the connection, and *rest* first."""
+        self._view.unread(rest)
+        self._view.attach(consumer)
+
+    def abandon(self) -> None:
+        """Nobody will answer the current request: reset the connection."""
+        self.exchange = None
+        self._phase = _CLOSED
+        self._view.abort()
+
+    def exchange_ended(self, exchange: HTTP1Exchange) -> None:
+        """The handler is done; if it left its response unfinished, make the best of it."""
+        if self.exchange is not exchange:
+            return
+        machine = self.machine
+        if machine.response_started or exchange.lost:
+            self.exchange = None
+            self._flush()
+            if exchange.lost and self.at_eof:
+                self._linger()
+            else:
+                self._phase = _CLOSED
+                self._view.abort()  # RFC 9112 §8: the client must see that content is missing
+            return
+        logger.error("%s: the handler sent no response", exchange.conn.method)
+        self.write_response(FAILED)
+        self.response_completed()
+
+    def exchange_failed(self, exchange: HTTP1Exchange) -> None:
+        """The handler's task was cancelled from outside: the server stops."""
+        if self.exchange is exchange:
+            self.exchange = None
+            self._view.abort()
+
+    def refuse(self, error: RemoteProtocolError) -> None:
+        """Answer *error* and close, so that the client can read why."""
+        if isinstance(error, LimitExceeded):
+            self._record(error.limit, error.allowed, seen=error.seen)
+        else:
+            logger.info("%s: %s (%s)", self._view.peername, error, error.spec)
+        data = self.machine.send_refusal(error, self.service.date)
+        self.exchange = None
+        self._out.append(data)
+        self._flush()
+        if data:
+            self._linger()
+        elif self.machine.answered:
+            self._close()
+        else:
+            self._phase = _CLOSED
+            self._view.abort()
+        self._wake_writers()
+
+    def rearm(self) -> None:
+        """Set the deadline of whatever the connection waits for."""
+        machine = self.machine
+        settings = self.service.settings
+        if self.write_paused:
+            return
+        if self.exchange is not None:
+            if self.exchange.awaits_content:
+                self._enter(_BODY, settings.body_timeout)
+            else:
+                self._phase = _HANDLER
+                self._view.deadline.clear()
+        elif machine.request_complete or not machine.unread:
+            if not machine.buffered:
+                self._phase = _IDLE
+                self._view.deadline.set(settings.keep_alive_timeout)
+            elif self._phase != _HEAD:
+                self._enter(_HEAD, settings.header_timeout)
+        elif self._phase != _BODY:
+            self._enter(_BODY, settings.body_timeout)
+
+    # Inside
+
+    def _flush(self) -> None:
+        self._scheduled = False
+        out = self._out
+        if not out:
+            return
+        if len(out) == 1:
+            self._view.send(out[0])
+        elif self._gathered >= LARGE:
+            self._view.send_parts(out.copy())
+        else:
+            self._view.send(b"".join(out))
+        out.clear()
+        self._gathered = 0
+
+    def _enter(self, phase: int, seconds: float) -> None:
+        self._phase = phase
+        self._view.deadline.set(seconds)
+
+    def _close(self) -> None:
+        machine = self.machine
+        if machine.buffered or machine.unread or (machine.may_get_more and not self.at_eof):
+            self._linger()
+        else:
+            # What is queued has its time, too
+            self._enter(_CLOSED, self.service.settings.write_timeout)
+            self._view.close()
+
+    def _linger(self) -> None:
+        self._phase = _CLOSED
+        if self._limited:
+            self.service.limit_log.close(self._view.connection_id)
+        self._view.linger()
+
+    def _wake_writers(self) -> None:
+        if self._drained is not None:
+            self._drained.set_result(None)
+            self._drained = None
+
+    def _record(self, limit: str, allowed: float, *, seen: float | None = None) -> None:
+        exchange = self.exchange
+        self._limited = True
+        self.service.limit_log.record(
+            limit,
+            peer=self._view.peername,
+            protocol="http1",
+            path=exchange.conn.path if exchange is not None else "",
+            requested=allowed if seen is None else seen,
+            allowed=allowed,
+            key=self._view.connection_id,
+        )
+
+
+def _timed_out(limit: str, seconds: float) -> LimitExceeded:
+    return too_slow(limit, allowed=seconds, seen=seconds)

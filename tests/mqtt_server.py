@@ -21,12 +21,14 @@ class Broker:
 
     Attributes:
         port: Where it listens.
+        server: The server, which speaks HTTP on another port.
         mqtt: The extension.
         app: The application that has it.
     """
 
-    def __init__(self, port: int, app: BlackBull, mqtt: MQTTExtension) -> None:
+    def __init__(self, port: int, app: BlackBull, mqtt: MQTTExtension, server: Server) -> None:
         self.port = port
+        self.server = server
         self.app = app
         self.mqtt = mqtt
         self.met: list[Peer] = []
@@ -62,7 +64,7 @@ async def running(**given: object) -> AsyncIterator[Broker]:
     server = Server(app, settings=Settings(port=0))
     await server.start()
     (port,) = {each.address[1] for each in server.listening if each.protocol == "mqtt"}
-    broker = Broker(port, app, mqtt)
+    broker = Broker(port, app, mqtt, server)
     try:
         yield broker
     finally:

@@ -6,6 +6,7 @@ import pytest
 
 from tests.mqtt_packets import (
     AS_PUBLISHED,
+    Packet,
     Will,
     puback,
     pubcomp,
@@ -15,7 +16,7 @@ from tests.mqtt_packets import (
     suback,
     subscribe,
 )
-from tests.mqtt_server import Broker
+from tests.mqtt_server import Broker, running
 from tests.spec import spec
 
 
@@ -202,3 +203,27 @@ async def test_shared_subscription_has_members_of_both_versions(broker: Broker) 
         old.expect_kind(3), old.expect_kind(3), old.quiet(),
         new.expect_kind(3), new.expect_kind(3), new.quiet(),
     )  # fmt: skip
+
+
+@spec("MQTT 3.1.1 §4.8", "MQTT-4.8.0-2", "an error of the server's own")
+@pytest.mark.parametrize("packet", [publish("t", b"x"), subscribe(1, "t")])
+async def test_server_fails_at_a_packet_closes_the_connection_that_it_came_on(
+    packet: Packet, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And nobody else's."""
+
+    def authorize(client: object, action: str, topic: str) -> bool:
+        if getattr(client, "client_id", "") == "a":
+            raise RuntimeError("the database is away")
+        return True
+
+    async with running(authorize=authorize) as broker:
+        a, b = broker.peers("a b", 4)
+        await broker.play(
+            b.joins(),
+            b.send(subscribe(1, "#")),             b.expect(suback(1, 0)),
+            a.joins(),
+            a.send(packet),                        a.closed(),
+            b.send(publish("t", b"y")),            b.expect(publish("t", b"y")),
+        )  # fmt: skip
+    assert "the database is away" in caplog.text

@@ -180,7 +180,8 @@ async def test_maximum_packet_size_larger_retained_messages_are_discarded(broker
 
 @spec("MQTT 5.0 §3.1.2.11.4", "MQTT-3.1.2-24", "MQTT-3.2.2-19", "MQTT-3.2.2-20", "MQTT-3.4.2-2",
       "MQTT-3.4.2-3", "MQTT-3.9.2-1", "MQTT-3.9.2-2", "MQTT-3.11.2-1", "MQTT-3.11.2-2",
-      "MQTT-3.14.2-3", "MQTT-3.14.2-4")  # fmt: skip
+      "MQTT-3.14.2-3", "MQTT-3.14.2-4", "MQTT-3.5.2-2", "MQTT-3.5.2-3", "MQTT-3.6.2-2",
+      "MQTT-3.6.2-3", "MQTT-3.7.2-2", "MQTT-3.7.2-3")  # fmt: skip
 async def test_maximum_packet_size_is_tiny_answers_fit_all_the_same(broker: Broker) -> None:
     """Reason Strings and User Properties are left out; the peer measures every packet."""
     a = broker.peer("a")
@@ -189,7 +190,9 @@ async def test_maximum_packet_size_is_tiny_answers_fit_all_the_same(broker: Brok
         a.send(subscribe(1, "a/#/b", "t")),        a.expect(suback(1, 0x8F, 0)),
         a.send(unsubscribe(2, "x", "t")),          a.expect(unsuback(2, 0x11, 0)),
         a.send(publish("t", qos=1, packet_id=3)),  a.expect(puback(3, 0x10)),
+        a.send(publish("t", qos=2, packet_id=5)),  a.expect(pubrec(5, 0x10)),
         a.send(pubrel(4)),                         a.expect(pubcomp(4, 0x92)),
+        a.send(pubrec(6)),                         a.expect(pubrel(6, 0x92)),
         a.send(publish("t/+")),                    a.refused(0x90),
     )  # fmt: skip
 

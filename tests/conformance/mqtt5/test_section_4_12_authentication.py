@@ -71,6 +71,18 @@ async def test_enhanced_authentication_goes_to_and_fro() -> None:
         )  # fmt: skip
 
 
+@spec("MQTT 5.0 §3.15.2", "MQTT-3.15.2-2", "MQTT-3.15.2-3", "AUTH fits the client, too")
+async def test_auth_has_nothing_that_the_client_cannot_take() -> None:
+    """The peer measures every packet."""
+    async with running(enhanced=[Riddle(b"abc")]) as broker:
+        a = broker.peer("a")
+        await broker.play(
+            a.send(connect(maximum_packet_size=35, **said())),
+                                                   a.expect(auth(CONTINUE, "RIDDLE", b"abc")),
+            a.send(auth(CONTINUE, "RIDDLE", b"wrong")), a.turned_away(0x87),
+        )  # fmt: skip
+
+
 @spec("MQTT 5.0 §4.12", "MQTT-4.12.0-5", "a method may need no further packets")
 async def test_enhanced_authentication_is_done_at_once() -> None:
     async with running(enhanced=[Riddle()]) as broker:
@@ -216,7 +228,7 @@ async def test_auth_is_unsound_is_refused(packet: bytes, code: int) -> None:
 # User name and password -----------------------------------------------------------------------
 
 
-@spec("MQTT 5.0 §3.1.4", "MQTT-3.1.4-2", "0x86 and 0x87, and nothing that says which half it was")
+@spec("MQTT 5.0 §3.1.4", "MQTT-3.1.4-2", "MQTT-3.1.3-8", "0x85 to 0x8A as the application says")
 @pytest.mark.parametrize(
     ("verdict", "code"),
     [(False, 0x86), (ReasonCode.NOT_AUTHORIZED, 0x87), (ReasonCode.BANNED, 0x8A),

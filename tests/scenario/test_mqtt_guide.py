@@ -494,8 +494,12 @@ def test_example_stops_at_once_while_somebody_follows(start: Start) -> None:
 
 def test_example_shows_messages_as_they_come(start: Start) -> None:
     guide = start(example())
-    url = f"http://127.0.0.1:{guide.program.ports['http']}/live"
-    with httpx.stream("GET", url, timeout=20) as answer:
+    base = f"http://127.0.0.1:{guide.program.ports['http']}"
+
+    def reached() -> object:
+        return httpx.post(f"{base}/rooms/attic/fan", content=b"on", timeout=20).json()["reached"]
+
+    with httpx.stream("GET", f"{base}/live", timeout=20) as answer:
         lines = answer.iter_lines()
         assert next(lines) == ": listening"
         guide.publish("-t", "a/b", "-m", json.dumps({"x": 1}))
@@ -503,3 +507,7 @@ def test_example_shows_messages_as_they_come(start: Start) -> None:
             pass
         assert line == "event: a/b"
         assert next(lines) == 'data: {"x": 1}'
+        assert reached() == 1
+    deadline = time.monotonic() + 20
+    while reached():
+        assert time.monotonic() < deadline, "who has left is subscribed for ever"

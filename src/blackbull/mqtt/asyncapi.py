@@ -50,6 +50,21 @@ class Documented(Protocol):
         """Iterate over the taps."""
 
 
+class _Headers(Protocol):
+    def get(self, name: str) -> bytes: ...
+
+
+class _Request(Protocol):
+    """A request for the document or the page."""
+
+    @property
+    def root_path(self) -> str: ...
+    @property
+    def scheme(self) -> str: ...
+    @property
+    def headers(self) -> _Headers: ...
+
+
 class Host(ExtensionHost, Protocol):
     """The part of an application that serves the document."""
 
@@ -70,7 +85,8 @@ class AsyncAPIExtension(Extension[Host]):
         title: Of the document and the page.
         version: Of the application's interface.
         description: A text about all of it; what the document does not tell is added to it.
-        server_host: ``host:port`` of the broker; None: ``localhost`` and the broker's port.
+        server_host: ``host:port`` of the broker; None: ``localhost`` and the broker's port, or,
+            if it shares the port of HTTP, where the document was asked for.
         spec_path: Where the document is.
         docs_path: Where the page is; None for none.
     """
@@ -105,18 +121,22 @@ class AsyncAPIExtension(Extension[Host]):
         """
         self._register(app)
 
-        async def asyncapi_document() -> dict[str, object]:
-            return self.document(app)
+        async def asyncapi_document(conn: _Request) -> dict[str, object]:
+            return self.document(app, conn)
 
-        async def asyncapi_page(conn: _Rooted) -> str:
+        async def asyncapi_page(conn: _Request) -> str:
             return asyncapi_html(conn.root_path + self.spec_path, self.title)
 
         app.route(path=self.spec_path)(asyncapi_document)
         if self.docs_path:
             app.route(path=self.docs_path)(asyncapi_page)
 
-    def document(self, app: ExtensionHost) -> dict[str, object]:
+    def document(self, app: ExtensionHost, conn: _Request | None = None) -> dict[str, object]:
         """Return the document of *app*.
+
+        Args:
+            app: The application.
+            conn: The request for it; None without one.
 
         Raises:
             RuntimeError: *app* has no MQTT extension.
@@ -127,17 +147,21 @@ class AsyncAPIExtension(Extension[Host]):
                 "AsyncAPI documents the MQTT extension, which is missing: "
                 "app.add_extension(MQTTExtension())"
             )
+        broker: Documented = mqtt  # type: ignore[assignment] # the key says what it is
+        host = self.server_host
+        secure = None
+        if broker.port is None and conn is not None:
+            secure = conn.scheme == "https"
+            if host is None:
+                host = conn.headers.get("host").decode("latin-1") or None
         return generate_asyncapi(
-            mqtt,  # type: ignore[arg-type] # the key says what it is
+            broker,
             title=self.title,
             version=self.version,
             description=self.description,
-            server_host=self.server_host,
+            server_host=host,
+            secure=secure,
         )
-
-
-class _Rooted(Protocol):
-    root_path: str
 
 
 def generate_asyncapi(
@@ -147,6 +171,7 @@ def generate_asyncapi(
     version: str = DEFAULT_VERSION,
     description: str | None = None,
     server_host: str | None = None,
+    secure: bool | None = None,
 ) -> dict[str, object]:
     """Return the document that describes what *mqtt* calls back for.
 
@@ -156,13 +181,15 @@ def generate_asyncapi(
         version: Of the application's interface.
         description: A text about all of it.
         server_host: ``host:port`` of the broker; None: ``localhost`` and the broker's port.
+        secure: The broker speaks TLS; None: as the extension says.
 
     Spec:
         AsyncAPI 3.0.0
     """
     if server_host is None:
         server_host = "localhost" if mqtt.port is None else f"localhost:{mqtt.port}"
-    secure = bool(getattr(mqtt, "tls", False))
+    if secure is None:
+        secure = bool(getattr(mqtt, "tls", False))
     builder = _Builder()
     for tap in mqtt.iter_taps():
         builder.add(tap)

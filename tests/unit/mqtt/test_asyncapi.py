@@ -20,7 +20,7 @@ from blackbull.mqtt.asyncapi import AsyncAPIExtension, asyncapi_html, generate_a
 from blackbull.mqtt.registration import Registration
 from blackbull.mqtt.tap import Message, Tap
 from blackbull.openapi import OpenAPIExtension
-from tests.unit.app.doubles import get
+from tests.unit.app.doubles import Exchange, ask, get
 
 OFFICIAL = jsonschema.Draft7Validator(
     json.loads(
@@ -300,6 +300,14 @@ async def test_extension_paths_and_host_can_be_chosen(mqtt: FakeMQTT) -> None:
     assert document["servers"]["broker"]["host"] == "gate:1883"
     assert document["info"]["description"].startswith("Ours")
     assert (await get(app, "/asyncapi")).status == 404
+
+
+async def test_extension_finds_the_host_of_a_broker_on_the_port_of_http() -> None:
+    app = serving(FakeMQTT(None), AsyncAPIExtension())
+    fields = [(b"host", b"gate.example:8000")]
+    answer = await ask(app, Exchange(path="/asyncapi.json", fields=fields))
+    broker = json.loads(answer.body)["servers"]["broker"]
+    assert (broker["host"], broker["protocol"]) == ("gate.example:8000", "mqtt")
 
 
 async def test_extension_lives_beside_openapi(mqtt: FakeMQTT) -> None:

@@ -111,12 +111,9 @@ class FedConnection(Consumer, Shell):
 
     def data_received(self, data: bytes) -> None:
         """Put *data* into the broker's inbox; stop reading while that is full."""
-        inbound = self._inbound
-        if inbound.keep_alive and not inbound.buffered:
-            self._view.deadline.set(inbound.keep_alive)
         if self._unread is not None:
             self._unread.append(data)
-        elif not self._actor.receive(inbound, data):
+        elif not self._actor.receive(self._inbound, data):
             self._unread = [data]
             self._pause()
             self._actor.when_there_is_room(self._try_again)
@@ -152,6 +149,11 @@ class FedConnection(Consumer, Shell):
             )  # fmt: skip
             self._link.close()
             self._view.close()
+            return
+        # Moving the deadline with every packet would cost more than looking twice.
+        left = self._inbound.heard_at + self._inbound.keep_alive - self._actor.time()
+        if left > 0:
+            self._view.deadline.set(left)
         else:
             self._actor.tell(TimedOut(self._inbound))
 

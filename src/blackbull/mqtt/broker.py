@@ -225,6 +225,10 @@ class BrokerActor(Actor):
         self._inbox_bytes += len(data)
         return True
 
+    def time(self) -> float:
+        """Return the time by the broker's clock."""
+        return self.broker.stats.now if self._loop is None else self._loop.time()
+
     def when_there_is_room(self, call: Callable[[], None]) -> None:
         """Call *call* once, after the next batch."""
         self._held.append(call)
@@ -355,6 +359,8 @@ class BrokerActor(Actor):
     def _turn(self) -> None:
         """Handle what has come in this turn of the loop, as one batch."""
         self._called = False
+        if self.sinks.aggregator is not None:
+            self._observe(self.sinks.aggregator)
         if self._inbox:
             batch, self._inbox = self._inbox, []
             self._room.set()
@@ -376,8 +382,6 @@ class BrokerActor(Actor):
     def _begin(self) -> None:
         if self._loop is not None:
             self.broker.stats.now = self._loop.time()
-        if self.sinks.aggregator is not None:
-            self._observe(self.sinks.aggregator)
 
     def _arrived_from(self, inbound: Inbound, data: bytes) -> None:
         self.broker.stats.bytes_received += len(data)

@@ -47,6 +47,7 @@ class Inbound:
     Attributes:
         link: The client.
         keep_alive: Seconds without a packet after which the client is taken for gone; 0: never.
+        heard_at: When the last packet came, by the broker's clock.
 
     Spec:
         MQTT 5.0 §2, §3; MQTT 3.1.1 §2, §3
@@ -54,12 +55,14 @@ class Inbound:
 
     __slots__ = (
         "_admission", "_broker", "_conversation", "_have", "_max_packet", "_need", "_parts",
-        "_publishing", "_quick", "_read_size", "_subscribing", "_verdicts", "keep_alive", "link",
+        "_publishing", "_quick", "_read_size", "_subscribing", "_verdicts", "heard_at",
+        "keep_alive", "link",
     )  # fmt: skip
 
     def __init__(self, broker: Broker, link: Link) -> None:
         self.link = link
         self.keep_alive = 0.0
+        self.heard_at = 0.0
         self._broker = broker
         self._read_size = decode_variable_byte_integer
         self._max_packet = broker.settings.max_packet_size
@@ -75,11 +78,6 @@ class Inbound:
         link.go_on = self.go_on
 
     # ------------------------------------------------------------------ packets
-
-    @property
-    def buffered(self) -> int:
-        """Bytes of a packet that is not complete."""
-        return self._have
 
     def receive(self, data: bytes) -> None:
         """Handle what arrived; at a violation the link ends, in the standard's own words."""
@@ -165,7 +163,10 @@ class Inbound:
                 count += 1
                 at = after
         finally:
-            self._broker.stats.messages_received += count
+            if count:
+                stats = self._broker.stats
+                stats.messages_received += count
+                self.heard_at = stats.now
         return at
 
     def _too_large(self, size: int) -> MQTTDecodeError:

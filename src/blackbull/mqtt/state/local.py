@@ -10,8 +10,8 @@ from .session import Subscriber
 
 if TYPE_CHECKING:
     from .publication import Publication
-    from .shared import Group
     from .stats import Stats
+    from .targets import Group
 
 
 class LocalSubscriber(Subscriber):

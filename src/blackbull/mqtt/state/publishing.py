@@ -82,9 +82,9 @@ class Publishing:
         if topic_end + level5 > after or (level5 and data[topic_end]):
             return 0
         route = self._routes.get(data[body + 2 : topic_end])
-        if route is None or route.links is None:
+        if route is None or (route.links is None and route.group is None):
             return 0
-        if route.links and (route.level == 5) is not level5:
+        if route.level and (route.level == 5) is not level5:
             return 0
         size = after - at
         alike = data[at : topic_end + level5]
@@ -94,7 +94,10 @@ class Publishing:
             after += size
             count += 1
         self._broker.stats.publish_received += count
-        self._broker.router.run(route, data[at:after], count)
+        if route.group is None:
+            self._broker.router.run(route, data[at:after], count)
+        else:
+            self._broker.router.deal(route.group, data[at:after], size)
         return count
 
     def take_plain(self, first: int, data: bytes, at: int, body: int, after: int) -> bool:

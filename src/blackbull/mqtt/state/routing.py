@@ -12,39 +12,15 @@ from typing import TYPE_CHECKING, Final
 from ..codec.types import ReasonCode
 from .publication import Publication
 from .session import Entry, Subscriber, Subscription
-from .shared import Group
 from .stats import Stats
 from .subscriptions import SubscriptionTree
+from .targets import Group, Target
 
 if TYPE_CHECKING:
     from .link import Link
 
 MAX_REMEMBERED: Final = 200_000
 """Subscribers of remembered routes, counted once for each route, before all are forgotten."""
-
-
-class Target:
-    """What one subscriber gets of a topic's messages, all of its subscriptions taken together."""
-
-    __slots__ = ("filters_own", "identifiers", "qos", "retain_as_published", "subscriber")
-
-    def __init__(self, subscriber: Subscriber, subscription: Subscription) -> None:
-        self.subscriber = subscriber
-        self.qos = subscription.qos
-        self.retain_as_published = subscription.retain_as_published
-        self.identifiers: tuple[int, ...] = ()
-        if subscription.identifier:
-            self.identifiers = (subscription.identifier,)
-        self.filters_own = subscription.no_local
-
-    def merge(self, subscription: Subscription) -> None:
-        """Let another subscription of the same subscriber match as well (MQTT-3.3.4-2)."""
-        self.qos = max(self.qos, subscription.qos)
-        self.retain_as_published |= subscription.retain_as_published
-        if subscription.identifier:
-            self.identifiers += (subscription.identifier,)
-        # Own messages are kept from it only if every matching subscription says so.
-        self.filters_own &= subscription.no_local
 
 
 class Route:
@@ -56,31 +32,36 @@ class Route:
         tapped: The application looks at them.
         links: The clients that can be given a message just as it came, when they are all that
             there is and all speak ``level``; else None.
-        level: The protocol level of *links*.
+        group: The shared subscription whose members can be, when it is all that there is.
+        level: The protocol level of *links* or of the group's members; 0 if there are none.
         refusal: The Reason Code with which messages are refused; 0: they are not.
     """
 
-    __slots__ = ("groups", "level", "links", "refusal", "tapped", "targets")
+    __slots__ = ("group", "groups", "level", "links", "refusal", "tapped", "targets")
 
     def __init__(self, targets: list[Target], groups: list[Group], *, tapped: bool) -> None:
         self.targets = targets
         self.groups = groups
         self.tapped = tapped
         self.links: list[Link] | None = None
+        self.group: Group | None = None
         self.level = 0
         self.refusal = 0
-        if not groups and not tapped:
-            self._find_links()
 
     @property
     def empty(self) -> bool:
         """Nobody gets them."""
         return not (self.targets or self.groups or self.tapped)
 
-    def _find_links(self) -> None:
+    def find_plain(self) -> None:
+        """Find out whether messages can be handed on just as they came."""
+        if self.tapped or (self.groups and (self.targets or len(self.groups) > 1)):
+            return
+        group = self.groups[0] if self.groups else None
+        targets = self.targets if group is None else group.targets()
         links: list[Link] = []
         level = 0
-        for target in self.targets:
+        for target in targets:
             link = target.subscriber.link
             if link is None:
                 if target.subscriber.connected:
@@ -92,8 +73,11 @@ class Route:
                 return
             level = link.level
             links.append(link)
-        self.links = links
         self.level = level
+        if group is None:
+            self.links = links
+        else:
+            self.group = group
 
 
 def _refusing(reason: int) -> Route:
@@ -137,7 +121,8 @@ class Router:
         self._dirty = dirty
         self._stats = stats
         self._remembered = 0
-        self._run_route: Route | None = None
+        self._link_lists: dict[tuple[Link, ...], list[Link]] = {}
+        self._run_links: list[Link] | None = None
         self._run: list[bytes] = []
         self._run_count = 0
 
@@ -180,6 +165,7 @@ class Router:
         self.settle()
         self.generation += 1
         self.routes.clear()
+        self._link_lists.clear()
         self._remembered = 0
 
     # ------------------------------------------------------------------ routes
@@ -192,6 +178,7 @@ class Router:
             self._remembered += len(route.targets) + 1
             if self._remembered > MAX_REMEMBERED:
                 self.routes.clear()
+                self._link_lists.clear()
                 self._remembered = len(route.targets) + 1
             self.routes[raw_topic] = route
         return route
@@ -207,8 +194,11 @@ class Router:
         groups = [group for _, group in self.groups.match(topic)] if len(self.groups) else []
         tapped = bool(len(self.taps) and self.taps.match(topic))
         route = Route(list(targets.values()), groups, tapped=tapped)
-        if self.observed:
-            route.links = None
+        if not self.observed:
+            route.find_plain()
+        if route.links is not None:
+            # Routes to the same clients share one list: their messages make one run.
+            route.links = self._link_lists.setdefault(tuple(route.links), route.links)
         return route
 
     # ------------------------------------------------------------------ messages
@@ -221,26 +211,46 @@ class Router:
             packets: Whole PUBLISH packets, one after another.
             count: How many.
         """
-        if route is not self._run_route:
+        if route.links is not self._run_links:
             self.settle()
-            self._run_route = route
+            self._run_links = route.links
         self._run.append(packets)
         self._run_count += count
 
+    def deal(self, group: Group, packets: bytes, size: int) -> None:
+        """Send QoS 0 packets just as they came to the members of *group*, one after another.
+
+        Args:
+            group: One whose members can be given them.
+            packets: Whole PUBLISH packets.
+            size: How long each of them is.
+        """
+        self.settle()
+        stats = self._stats
+        for at in range(0, len(packets), size):
+            member = group.next(qos=0)
+            link = None if member is None else member.link
+            if link is None:
+                stats.publish_dropped += 1
+                continue
+            packet = packets[at : at + size]
+            if link.congested:
+                link.hold(packet, count=1)
+            else:
+                link.send(packet)
+            stats.publish_sent += 1
+
     def settle(self) -> None:
         """Give the run to its links: before anything else is sent to anybody."""
-        route = self._run_route
-        if route is None:
+        links = self._run_links
+        if links is None:
             return
-        self._run_route = None
+        self._run_links = None
         run = self._run
         packets = run[0] if len(run) == 1 else b"".join(run)
         run.clear()
         count = self._run_count
         self._run_count = 0
-        links = route.links
-        if links is None:
-            return
         self._stats.publish_sent += count * len(links)
         dirty = self._dirty
         for link in links:

@@ -16,8 +16,8 @@ from ..settings import MQTTSettings, Overflow
 if TYPE_CHECKING:
     from .link import Link
     from .publication import Publication
-    from .shared import Group
     from .stats import Stats
+    from .targets import Group
 
 Entry: TypeAlias = "tuple[Publication, int, tuple[int, ...], Group | None]"
 """A message for one subscriber: what, the first byte of its packet, which Subscription

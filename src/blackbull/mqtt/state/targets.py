@@ -1,4 +1,4 @@
-"""Shared subscriptions: each message goes to one member of the group."""
+"""Who gets a message: a subscriber for itself, or one member of a group."""
 
 from __future__ import annotations
 
@@ -6,6 +6,30 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .session import Subscriber, Subscription
+
+
+class Target:
+    """What one subscriber gets of a topic's messages, all of its subscriptions taken together."""
+
+    __slots__ = ("filters_own", "identifiers", "qos", "retain_as_published", "subscriber")
+
+    def __init__(self, subscriber: Subscriber, subscription: Subscription) -> None:
+        self.subscriber = subscriber
+        self.qos = subscription.qos
+        self.retain_as_published = subscription.retain_as_published
+        self.identifiers: tuple[int, ...] = ()
+        if subscription.identifier:
+            self.identifiers = (subscription.identifier,)
+        self.filters_own = subscription.no_local
+
+    def merge(self, subscription: Subscription) -> None:
+        """Let another subscription of the same subscriber match as well (MQTT-3.3.4-2)."""
+        self.qos = max(self.qos, subscription.qos)
+        self.retain_as_published |= subscription.retain_as_published
+        if subscription.identifier:
+            self.identifiers += (subscription.identifier,)
+        # Own messages are kept from it only if every matching subscription says so.
+        self.filters_own &= subscription.no_local
 
 
 class Group:
@@ -40,6 +64,10 @@ class Group:
         """Remove *member*."""
         self.members.pop(member, None)
         self._ring = list(self.members)
+
+    def targets(self) -> list[Target]:
+        """Return what each member gets."""
+        return [Target(member, subscription) for member, subscription in self.members.items()]
 
     def has_other(self, member: Subscriber) -> bool:
         """Return True when somebody else than *member* is there."""

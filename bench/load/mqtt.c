@@ -16,6 +16,7 @@
  *   receivers=1      deliveries that each message should have
  *   qos=0            of messages and subscriptions
  *   size=64          bytes of each payload
+ *   spread=0         bytes more that the payload of a topic may have, each another number
  *   window=1         messages of each publisher that are not delivered yet, at most
  *   in_flight=20     messages of each publisher that are not acknowledged yet, at most (QoS 1, 2)
  *   rate=0           messages per second that are due, over all publishers, whatever comes back;
@@ -50,7 +51,7 @@
 #include <unistd.h>
 
 enum {
-    MAX_CONNECTIONS = 16384, MAX_SECONDS = 60, MAX_TOPICS = 200000, MAX_SIZE = 1 << 17, MAX_ROUTES = 8 << 20,
+    MAX_CONNECTIONS = 16384, MAX_SECONDS = 60, MAX_TOPICS = 200000, MAX_SIZE = 1 << 16, MAX_ROUTES = 8 << 20,
     SOURCES = 64, BATCH = 512, ROOM = 1 << 18, BUCKETS = 400000, STAMP = 16, PER_SUBSCRIBE = 100,
     MAX_IDS = 1024, LATE = 1 << 20
 };
@@ -82,10 +83,10 @@ struct connection {
     uint32_t *last;
 };
 
-struct packet { byte *bytes; size_t size, id_at; };   /* a PUBLISH without its payload */
+struct packet { byte *bytes; size_t size, id_at, payload; };   /* a PUBLISH, less its payload */
 
 static int level = 5, clients = 64, publishers = 1, subscribers = 1, topics = 1, filters = 1, receivers = 1,
-           qos, size = 64, window = 1, in_flight = 20, rate;
+           qos, size = 64, spread, window = 1, in_flight = 20, rate;
 static double seconds = 2;
 static const char *topic = "t", *filter = "t";
 
@@ -93,7 +94,7 @@ static struct sockaddr_in server;
 static int poller;
 static struct connection *pubs, *subs;
 static struct packet *heads;
-static byte payload[MAX_SIZE], buffer[2 * ROOM];
+static byte payload[2 * MAX_SIZE], buffer[2 * ROOM];
 static unsigned histogram[BUCKETS];
 static uint64_t timed, published, delivered, acknowledged, dropped;
 static double last_arrival, arrival, due_from;
@@ -207,6 +208,7 @@ static struct packet make_head(int flags, const char *text, size_t bytes) {
     if (qos > 0) at += 2;
     if (level == 5) *at++ = 0;
     p.size = at - head;
+    p.payload = bytes;
     p.bytes = memcpy(room(NULL, p.size), head, p.size);
     return p;
 }
@@ -343,7 +345,8 @@ static void on_publish(struct connection *c, int flags, const byte *body, size_t
         }
         at += skip;
     }
-    if (at + size != length) fail("a payload has %zd bytes", (ssize_t)(length - at));
+    if (at + size > length || at + size + spread < length)
+        fail("a payload has %zd bytes", (ssize_t)(length - at));
     if (retaining) {
         if (!(flags & 1)) fail("a message that is not retained");
         delivered++;
@@ -454,8 +457,8 @@ static void append_message(struct connection *c, double due) {
         c->out[c->out_size - p->size + p->id_at] = id >> 8;
         c->out[c->out_size - p->size + p->id_at + 1] = id;
     }
-    append(c, payload, size);
-    byte *at = c->out + c->out_size - size;
+    append(c, payload, p->payload);
+    byte *at = c->out + c->out_size - p->payload;
     memcpy(at, &due, 8);
     memcpy(at + 8, &c->number, 4);
     memcpy(at + 12, &which, 4);
@@ -563,7 +566,7 @@ static int run_messages(void) {
     heads = room(NULL, (size_t)publishers * topics * sizeof *heads);
     touched = room(NULL, publishers * sizeof *touched);
     for (int i = 0; i < publishers * topics; i++)
-        heads[i] = make_head(0, name(topic, i / topics, i), size);
+        heads[i] = make_head(0, name(topic, i / topics, i), size + i * 37 % (spread + 1));
     for (int i = 0; i < subscribers; i++) {
         subs[i].number = i;
         subs[i].last = zeroed(publishers * sizeof *subs[i].last);
@@ -725,7 +728,7 @@ static int understand(char *argument) {
         {"level", &level, 4, 5}, {"clients", &clients, 1, MAX_CONNECTIONS},
         {"publishers", &publishers, 1, MAX_CONNECTIONS}, {"subscribers", &subscribers, 1, MAX_CONNECTIONS},
         {"topics", &topics, 1, MAX_TOPICS}, {"filters", &filters, 0, MAX_TOPICS},
-        {"receivers", &receivers, 1, MAX_CONNECTIONS}, {"qos", &qos, 0, 2}, {"size", &size, STAMP, MAX_SIZE},
+        {"receivers", &receivers, 1, MAX_CONNECTIONS}, {"qos", &qos, 0, 2}, {"size", &size, STAMP, MAX_SIZE}, {"spread", &spread, 0, MAX_SIZE},
         {"window", &window, 1, 1 << 20}, {"in_flight", &in_flight, 1, MAX_IDS}, {"rate", &rate, 0, 1 << 20},
     };
     char *value = strchr(argument, '=');

@@ -102,6 +102,11 @@ SUITE = Suite(
     unit="deliveries",
     rows={
         "one-qos0": load("1 to 1, QoS 0", beside(2.0), window=1000),
+        "one-mixed": load(
+            "1 to 1, QoS 0, 64 topics, 64 to 255 B",
+            {"mosquitto": 1.3},
+            **{"window": 1000, "topics": 64, "spread": 191, "topic": "t/%n", "filter": "t/+"},
+        ),
         "one-qos1": load("1 to 1, QoS 1", beside(3.0), window=1000, qos=1),
         "one-qos2": load("1 to 1, QoS 2", beside(4.0), window=1000, qos=2),
         "fan-out": load(

@@ -16,8 +16,9 @@ from blackbull.abc import (
 from blackbull.errors import LimitExceeded
 
 from .auth.requests import Transport
-from .broker import BrokerActor, Detach, TimedOut, Writable
+from .broker import BrokerActor
 from .codec.types import ReasonCode
+from .inbox import Detach, TimedOut, Writable
 from .state.inbound import Inbound
 from .state.link import Shell, T
 

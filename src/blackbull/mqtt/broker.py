@@ -18,91 +18,21 @@ from math import inf
 from blackbull.abc import Aggregator
 from blackbull.actor import Actor, Message
 
-from .codec.types import ReasonCode
-from .codec.varint import decode_variable_byte_integer
+from .codec.types import DISCONNECT, REASON_CODES, ReasonCode
+from .inbox import Close, Decided, Detach, Received, Send, Tick, TimedOut, Wake, Writable
+from .observation import Observation
 from .settings import MQTTSettings
 from .state.broker import Broker, Notice
 from .state.hooks import Hooks
-from .state.inbound import Inbound, describe
-from .state.local import LocalSubscriber
+from .state.inbound import Inbound
+from .state.local import LocalSubscriber, LocalSubscription
 from .state.publication import EMPTY, Publication, make_publication
 from .state.session import Subscription
 from .topics import validate_topic_filter, validate_topic_name
 
+__all__ = ["BrokerActor", "Close", "Detach", "Send"]
+
 logger = logging.getLogger("blackbull.mqtt")
-
-MESSAGE_RECEIVED = "message_received"
-MESSAGE_SENT = "message_sent"
-
-
-@dataclass(slots=True)
-class Received(Message):
-    """Bytes came from a client."""
-
-    inbound: Inbound
-    data: bytes
-
-
-@dataclass(slots=True)
-class Detach(Message):
-    """A client's connection is gone."""
-
-    inbound: Inbound
-
-
-@dataclass(slots=True)
-class TimedOut(Message):
-    """A client was silent for too long."""
-
-    inbound: Inbound
-
-
-@dataclass(slots=True)
-class Writable(Message):
-    """A client that was slow takes bytes again."""
-
-    inbound: Inbound
-
-
-@dataclass(slots=True)
-class Decided(Message):
-    """Something that the application was asked is decided."""
-
-    inbound: Inbound
-    then: Callable[[object], None]
-    outcome: object
-
-
-@dataclass(slots=True)
-class Tick(Message):
-    """Something is due."""
-
-
-@dataclass(slots=True)
-class Wake(Message):
-    """There is something to write."""
-
-
-@dataclass(slots=True)
-class Send(Message):
-    """For a connection's actor: write this.
-
-    Attributes:
-        packet: One or several encoded packets.
-    """
-
-    packet: bytes
-
-
-@dataclass(slots=True)
-class Close(Message):
-    """For a connection's actor: close the connection.
-
-    Attributes:
-        reason_code: Why, as the client was told.
-    """
-
-    reason_code: int = 0
 
 
 def new_client_id() -> str:
@@ -118,14 +48,6 @@ def package_version() -> str:
         return "unknown"
 
 
-def observe_sent(aggregator: Aggregator, packets: list[bytes], *, level: int) -> None:
-    """Emit ``message_sent`` for each of *packets*."""
-    for packet in packets:
-        _, used = decode_variable_byte_integer(packet, 1)
-        kind, size = describe(packet[0], packet[1 + used :], level)
-        aggregator.message_sent_soon("mqtt", kind, size)
-
-
 @dataclass(slots=True)
 class Sinks:
     """Where the broker's actor leaves what others are to do.
@@ -133,12 +55,10 @@ class Sinks:
     Attributes:
         tap: Takes a message that taps are to see.
         notice: Takes what the application's hooks are to be told.
-        aggregator: The event system.
     """
 
     tap: Callable[[Publication], object] | None = None
     notice: Callable[[Notice], object] | None = None
-    aggregator: Aggregator | None = None
 
 
 class BrokerActor(Actor):
@@ -152,7 +72,8 @@ class BrokerActor(Actor):
     Attributes:
         broker: The state.
         settings: The limits.
-        sinks: Where messages for taps, hooks and events go.
+        sinks: Where messages for taps and hooks go.
+        observation: Emits events.
     """
 
     def __init__(
@@ -172,6 +93,7 @@ class BrokerActor(Actor):
             levels=levels,
         )
         self.sinks = Sinks()
+        self.observation = Observation(self.broker)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._called = False
         self._ended = asyncio.Event()
@@ -180,7 +102,6 @@ class BrokerActor(Actor):
         self._timer_at = inf
         self._decisions: set[asyncio.Task[None]] = set()
         self._held: list[Callable[[], None]] = []
-        self._observing = (False, False)
 
     async def run(self) -> None:
         """Serve until :meth:`stop`; cancelling it is safe."""
@@ -328,12 +249,44 @@ class BrokerActor(Actor):
         self._set_time()
         for found in broker.retention.matching(filter, now=broker.stats.now):
             subscriber.deliver(found, 0x31, ())
-        return LocalSubscription(self, subscriber, filter)
+        return LocalSubscription(broker.router, subscriber, filter)
+
+    def disconnect(
+        self, client_id: str, *, reason_code: int = ReasonCode.ADMINISTRATIVE_ACTION,
+        server_reference: str = "",
+    ) -> bool:  # fmt: skip
+        """Close a client's connection; its session goes on as the client has asked for.
+
+        Args:
+            client_id: Its Client Identifier.
+            reason_code: What a client of MQTT 5 is told: 0x80 or more.
+            server_reference: With 0x9C or 0x9D: the server to use instead.
+
+        Returns:
+            False if no such client is connected.
+
+        Raises:
+            ValueError: a server does not disconnect with that code.
+
+        Spec:
+            MQTT 5.0 §3.14, §4.11
+        """
+        if reason_code < 0x80 or reason_code not in REASON_CODES[DISCONNECT]:
+            raise ValueError(f"0x{reason_code:02X} is no reason to disconnect a client")
+        session = self.broker.sessions.get(client_id)
+        if session is None or session.link is None:
+            return False
+        self._set_time()
+        link = session.link
+        link.end(reason_code, reference=server_reference)
+        self.broker.detach(link, with_will=True, reason=reason_code)
+        self._push(Wake())
+        return True
 
     def watch(self, aggregator: Aggregator | None) -> None:
         """Tell *aggregator* of messages as long as somebody listens to it."""
         if aggregator is not None:
-            self.sinks.aggregator = aggregator
+            self.observation.aggregator = aggregator
 
     def _set_time(self) -> None:
         if self._loop is not None:
@@ -359,8 +312,6 @@ class BrokerActor(Actor):
     def _turn(self) -> None:
         """Handle what has come in this turn of the loop, as one batch."""
         self._called = False
-        if self.sinks.aggregator is not None:
-            self._observe(self.sinks.aggregator)
         if self._inbox:
             batch, self._inbox = self._inbox, []
             self._room.set()
@@ -382,6 +333,8 @@ class BrokerActor(Actor):
     def _begin(self) -> None:
         if self._loop is not None:
             self.broker.stats.now = self._loop.time()
+        if self.observation.aggregator is not None:
+            self.observation.look(self.observation.aggregator)
 
     def _arrived_from(self, inbound: Inbound, data: bytes) -> None:
         self.broker.stats.bytes_received += len(data)
@@ -436,10 +389,10 @@ class BrokerActor(Actor):
 
     def _flush(self) -> None:
         dirty = self.broker.dirty
-        sent = self.sinks.aggregator if self._observing[1] else None
+        observed = self.observation.sent
         for link in dirty:
-            if sent is not None:
-                observe_sent(sent, link.out, level=link.level)
+            if observed:
+                self.observation.on_sent(link)
             link.shell.flush()
         dirty.clear()
 
@@ -472,49 +425,3 @@ class BrokerActor(Actor):
         self._timer = None
         self._timer_at = inf
         self._push(Tick())
-
-    def _observe(self, aggregator: Aggregator) -> None:
-        """Look at each message by itself as long as somebody listens to its event."""
-        observing = (
-            aggregator.has_listeners(MESSAGE_RECEIVED), aggregator.has_listeners(MESSAGE_SENT)
-        )  # fmt: skip
-        if observing == self._observing:
-            return
-        self._observing = observing
-        self.broker.router.observed = any(observing)
-        self.broker.router.forget_routes()
-
-        def received(message_type: str, size: int) -> None:
-            aggregator.message_received_soon("mqtt", message_type, size)
-
-        self.broker.on_received = received if observing[0] else None
-
-
-class LocalSubscription:
-    """A subscription of the application, until it is closed."""
-
-    __slots__ = ("_actor", "_filter", "_subscriber")
-
-    def __init__(self, actor: BrokerActor, subscriber: LocalSubscriber, filter: str) -> None:
-        self._actor = actor
-        self._subscriber = subscriber
-        self._filter = filter
-
-    @property
-    def dropped(self) -> int:
-        """Messages that were not taken and could not wait."""
-        return self._subscriber.dropped
-
-    @property
-    def queued(self) -> int:
-        """Messages that wait."""
-        return len(self._subscriber.queue)
-
-    def resume(self) -> None:
-        """Ask for what waits."""
-        self._subscriber.resume()
-
-    def close(self) -> None:
-        """Take nothing more. Again: nothing."""
-        self._actor.broker.router.unsubscribe(self._subscriber, self._filter)
-        self._subscriber.queue.clear()

@@ -21,8 +21,9 @@ from blackbull.errors import LimitExceeded, TransportError
 
 from .auth.requests import Transport
 from .binding import peer_certificate
-from .broker import BrokerActor, Close, Detach, Received, Send, TimedOut, Writable
+from .broker import BrokerActor
 from .codec.framer import PacketFramer
+from .inbox import Close, Detach, Received, Send, TimedOut, Writable
 from .state.inbound import Inbound
 from .state.link import Shell, T
 from .state.publication import Publication

@@ -16,6 +16,7 @@ from .auth.requests import EnhancedAuthentication
 from .binding import MQTTBinding, MQTTProtocolDetector
 from .broker import BrokerActor
 from .client import EXACTLY_ONCE, MAX_QUEUED, Client, Messages
+from .codec.types import ReasonCode
 from .registration import CallbackT
 from .settings import MQTTSettings, Overflow
 from .state.broker import Notice
@@ -161,7 +162,7 @@ class MQTTExtension(Extension[Host]):
         """
         settings = self._settings or load(MQTTSettings)
         self.actor = actor = BrokerActor(settings, hooks=self._hooks, levels=self.versions)
-        actor.sinks.aggregator = self._aggregator
+        actor.watch(self._aggregator)
         actor.sinks.tap = self._application.observe
         actor.sinks.notice = self._tell
         actor.broker.hooked = self._application.registration.hooks
@@ -287,6 +288,31 @@ class MQTTExtension(Extension[Host]):
         """
         return await self._application.client.publish(
             topic, payload, qos=qos, retain=retain, properties=properties
+        )
+
+    def disconnect(
+        self,
+        client_id: str,
+        *,
+        reason_code: int = ReasonCode.ADMINISTRATIVE_ACTION,
+        server_reference: str = "",
+    ) -> bool:
+        """Close a client's connection; its session goes on as the client has asked for.
+
+        Args:
+            client_id: Its Client Identifier.
+            reason_code: What a client of MQTT 5 is told: 0x80 or more.
+            server_reference: With 0x9C or 0x9D: the server to use instead.
+
+        Returns:
+            False if no such client is connected.
+
+        Raises:
+            RuntimeError: no broker runs in this process.
+            ValueError: a server does not disconnect with that code.
+        """
+        return self._running().disconnect(
+            client_id, reason_code=reason_code, server_reference=server_reference
         )
 
     def subscribe(

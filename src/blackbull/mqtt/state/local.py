@@ -10,6 +10,7 @@ from .session import Subscriber
 
 if TYPE_CHECKING:
     from .publication import Publication
+    from .routing import Router
     from .stats import Stats
     from .targets import Group
 
@@ -80,3 +81,33 @@ class LocalSubscriber(Subscriber):
         """Hand over what waits, as far as it is taken."""
         while self.queue and self._receive(self.queue[0]):
             self._bytes -= self.queue.popleft().size
+
+
+class LocalSubscription:
+    """A subscription of the application, until it is closed."""
+
+    __slots__ = ("_filter", "_router", "_subscriber")
+
+    def __init__(self, router: Router, subscriber: LocalSubscriber, filter: str) -> None:
+        self._router = router
+        self._subscriber = subscriber
+        self._filter = filter
+
+    @property
+    def dropped(self) -> int:
+        """Messages that were not taken and could not wait."""
+        return self._subscriber.dropped
+
+    @property
+    def queued(self) -> int:
+        """Messages that wait."""
+        return len(self._subscriber.queue)
+
+    def resume(self) -> None:
+        """Ask for what waits."""
+        self._subscriber.resume()
+
+    def close(self) -> None:
+        """Take nothing more. Again: nothing."""
+        self._router.unsubscribe(self._subscriber, self._filter)
+        self._subscriber.queue.clear()

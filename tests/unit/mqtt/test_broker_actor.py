@@ -1,0 +1,267 @@
+"""The broker's actor: what a turn of the loop costs, and what it survives."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+import pytest
+
+from blackbull.event import Event, EventDispatcher
+from blackbull.event_aggregator import EventAggregator
+from blackbull.mqtt.auth.requests import ClientInfo, ConnectRequest
+from blackbull.mqtt.binding import FedConnection
+from blackbull.mqtt.broker import BrokerActor
+from blackbull.mqtt.codec.connect import MQTTConnect
+from blackbull.mqtt.codec.packets import encode_packet
+from blackbull.mqtt.codec.publish import MQTTPublish
+from blackbull.mqtt.codec.subscribe import MQTTSubscribe
+from blackbull.mqtt.settings import MQTTSettings
+from blackbull.mqtt.state.hooks import Hooks
+from blackbull.mqtt.state.publication import Publication
+from blackbull.transport.memory import MemoryConnection
+
+CONNACK_OK = b"\x00\x00"
+PINGREQ, PINGRESP = b"\xc0\x00", b"\xd0\x00"
+
+
+class Broker:
+    """A running actor, and connections to it."""
+
+    def __init__(self, actor: BrokerActor) -> None:
+        self.actor = actor
+
+    def connect(
+        self, client_id: str, *, level: int = 5, aggregator: EventAggregator | None = None
+    ) -> MemoryConnection:
+        view = MemoryConnection(aggregator=aggregator)
+        FedConnection(view, self.actor)
+        view.feed(encode_packet(MQTTConnect(client_id, True, 60, level), level=level))
+        return view
+
+    async def client(self, client_id: str, *filters: str, qos: int = 0) -> MemoryConnection:
+        view = self.connect(client_id)
+        await turn()
+        assert view.take_sent()[2:4] == CONNACK_OK
+        if filters:
+            view.feed(encode_packet(MQTTSubscribe(1, [(each, qos) for each in filters])))
+            await turn()
+            assert view.take_sent()[0] == 0x90
+        return view
+
+
+async def turn() -> None:
+    """Let everything that is scheduled happen."""
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+async def started(actor: BrokerActor) -> AsyncIterator[Broker]:
+    running = asyncio.ensure_future(actor.run())
+    await turn()
+    yield Broker(actor)
+    actor.stop()
+    await running
+
+
+@pytest.fixture
+async def broker() -> AsyncIterator[Broker]:
+    async for each in started(BrokerActor(MQTTSettings(sys_interval=0))):
+        yield each
+
+
+def publish(topic: str, payload: bytes, *, qos: int = 0, packet_id: int | None = None) -> bytes:
+    return encode_packet(MQTTPublish(topic, payload, qos, packet_id))
+
+
+async def test_messages_of_one_arrival_reach_a_subscriber_in_one_write(broker: Broker) -> None:
+    subscriber = await broker.client("s", "a/#")
+    publisher = await broker.client("p")
+    packets = [publish(f"a/{number % 3}", b"%d" % number) for number in range(100)]
+    before = subscriber.writes
+    publisher.feed(b"".join(packets))
+    assert subscriber.writes == before + 1
+    assert subscriber.take_sent() == b"".join(packets)
+
+
+async def test_acknowledgements_of_one_arrival_leave_in_one_write(broker: Broker) -> None:
+    publisher = await broker.client("p")
+    before = publisher.writes
+    publisher.feed(b"".join(publish("a", b"x", qos=1, packet_id=n) for n in range(1, 51)))
+    assert publisher.writes == before + 1
+    assert publisher.take_sent().count(b"\x40") >= 50
+
+
+async def test_first_arrival_of_a_turn_is_answered_in_its_callback(broker: Broker) -> None:
+    client = await broker.client("c")
+    client.feed(PINGREQ)
+    assert client.take_sent() == PINGRESP
+
+
+async def test_further_arrivals_of_a_turn_are_one_batch_and_one_write(broker: Broker) -> None:
+    subscriber = await broker.client("s", "t")
+    publishers = [await broker.client(f"p{number}") for number in range(10)]
+    before = subscriber.writes
+    for publisher in publishers:
+        publisher.feed(publish("t", b"x"))
+    assert subscriber.writes == before + 1  # the first one's
+    await turn()
+    assert subscriber.writes == before + 2
+    assert subscriber.take_sent() == publish("t", b"x") * 10
+
+
+async def test_qos_0_messages_go_on_as_they_came(broker: Broker) -> None:
+    """They are neither decoded nor made anew: whatever makes a Publication is not called."""
+    subscriber = await broker.client("s", "t")
+    publisher = await broker.client("p")
+    publisher.feed(publish("t", b"first"))
+    await turn()
+    subscriber.take_sent()
+    made: list[str] = []
+    original = Publication.__init__
+
+    def counting(self: Publication, *arguments: object, **named: object) -> None:
+        made.append("one")
+        original(self, *arguments, **named)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Publication, "__init__", counting)
+        publisher.feed(publish("t", b"second") * 10)
+        assert made == []
+        publisher.feed(publish("t", b"third", qos=1, packet_id=1))
+        await turn()
+        assert made == ["one"]
+    assert subscriber.take_sent() == publish("t", b"second") * 10 + publish("t", b"third")
+
+
+async def test_full_inbox_stops_the_reading_and_loses_nothing() -> None:
+    settings = MQTTSettings(sys_interval=0, broker_inbox_maxsize=1)
+    async for broker in started(BrokerActor(settings)):
+        subscriber = await broker.client("s", "t")
+        publishers = [await broker.client(f"p{number}") for number in range(5)]
+        for publisher in publishers:
+            publisher.feed(publish("t", b"x"))
+        assert [publisher.reading for publisher in publishers] == [True, True, False, False, False]
+        while not all(publisher.reading for publisher in publishers):
+            await turn()
+        await turn()
+        assert subscriber.take_sent() == publish("t", b"x") * 5
+
+
+async def test_bug_in_a_message_costs_its_connection_and_nobody_elses(
+    broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(publication: Publication) -> bool:
+        raise RuntimeError("a bug")
+
+    broker.actor.add_local("bad", broken)
+    victim = await broker.client("v")
+    other = await broker.client("o", "good")
+    with caplog.at_level(logging.ERROR, "blackbull.mqtt"):
+        victim.feed(publish("bad", b"x"))
+        await turn()
+    assert "could not be handled" in caplog.text
+    assert victim.take_sent()[:1] == b"\xe0"
+    assert victim.closed
+    broker.actor.publish("good", b"x")
+    await turn()
+    assert other.take_sent() == publish("good", b"x")
+
+
+async def test_hook_that_waits_holds_up_its_own_client_only() -> None:
+    asked: list[tuple[str, str]] = []
+    answer = asyncio.get_running_loop().create_future()
+
+    async def authorize(client: ClientInfo, action: str, topic: str) -> bool:
+        asked.append((client.client_id, topic))
+        return bool(await answer) if topic == "slow" else True
+
+    actor = BrokerActor(MQTTSettings(sys_interval=0), hooks=Hooks(authorize=authorize))
+    async for broker in started(actor):
+        one, other = broker.connect("one"), broker.connect("other")
+        await turn()
+        one.take_sent(), other.take_sent()
+        one.feed(publish("slow", b"x", qos=1, packet_id=1) + PINGREQ)
+        await turn()
+        assert not one.reading
+        assert one.take_sent() == b""
+        other.feed(PINGREQ)
+        assert other.take_sent() == PINGRESP
+        answer.set_result(False)
+        await turn()
+        await turn()
+        assert one.take_sent() == b"\x40\x03\x00\x01\x87" + PINGRESP
+        assert one.reading
+        one.feed(publish("slow", b"x", qos=1, packet_id=2))
+        await turn()
+        assert one.take_sent() == b"\x40\x03\x00\x02\x87"
+        assert asked == [("one", "slow")]
+
+
+async def test_hook_that_raises_refuses_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def authenticate(request: ConnectRequest) -> bool:
+        raise RuntimeError("the database is down")
+
+    actor = BrokerActor(MQTTSettings(sys_interval=0), hooks=Hooks(authenticate=authenticate))
+    async for broker in started(actor):
+        with caplog.at_level(logging.ERROR, "blackbull.mqtt"):
+            client = broker.connect("c")
+            await turn()
+        assert "a hook raised" in caplog.text
+        assert client.take_sent()[:4] == b"\x20\x03\x00\x88"
+        assert client.closed
+
+
+async def test_events_tell_of_each_packet_only_while_somebody_listens(broker: Broker) -> None:
+    dispatcher = EventDispatcher()
+    aggregator = EventAggregator(dispatcher)
+    subscriber = await broker.client("s", "t")
+    publisher = broker.connect("p", aggregator=aggregator)
+    await turn()
+    publisher.feed(publish("t", b"quiet"))
+    await turn()
+    assert broker.actor.broker.router.routes[b"t"].links
+    events: list[tuple[str, object, object, object]] = []
+
+    async def note(event: Event) -> None:
+        detail = event.detail
+        events.append(
+            (event.name, detail["protocol"], detail["message_type"], detail["payload_size"])
+        )
+
+    dispatcher.on("message_received", note)
+    dispatcher.on("message_sent", note)
+    await turn()
+    publisher.feed(PINGREQ)
+    await turn()
+    publisher.feed(publish("t", b"heard") * 2)
+    await turn()
+    await dispatcher.drain(1.0)
+    received = ("message_received", "mqtt", "PUBLISH", 5)
+    sent = ("message_sent", "mqtt", "PUBLISH", 5)
+    assert events.count(received) == events.count(sent) == 2
+    assert ("message_sent", "mqtt", "PINGRESP", 0) in events
+    assert subscriber.take_sent().endswith(publish("t", b"heard") * 2)
+    await dispatcher.aclose()
+
+
+async def test_disconnect_closes_a_client_in_the_standards_words(broker: Broker) -> None:
+    client = await broker.client("c")
+    assert broker.actor.disconnect("c", reason_code=0x9D, server_reference="b.example")
+    await turn()
+    assert client.take_sent() == b"\xe0\x0e\x9d\x0c\x1c\x00\x09b.example"
+    assert client.closed
+    assert not broker.actor.disconnect("c")
+    with pytest.raises(ValueError, match="0x04"):
+        broker.actor.disconnect("c", reason_code=4)
+
+
+async def test_stopped_actor_takes_nothing_and_says_nothing(broker: Broker) -> None:
+    client = await broker.client("c")
+    broker.actor.stop()
+    await turn()
+    client.feed(PINGREQ)
+    client.reset()
+    await turn()
+    assert client.take_sent() == b""

@@ -26,6 +26,7 @@ from .frames import (
     encode_ping,
     encode_pong,
     frame_header,
+    mask_strided,
     not_text,
 )
 from .limits import WebSocketLimits
@@ -158,15 +159,16 @@ class WebSocketConnection:
                     end = start + size
                     if 0 <= size <= quick and end <= have:
                         key = data[start - 4 : start]
-                        if size < STRIDED:
+                        if size >= STRIDED:
+                            long = mask_strided(data[start:end], key)
+                            events.append(long.decode() if first == WHOLE_TEXT else bytes(long))
+                        else:
                             stream = (key * ((size + 3) >> 2))[:size]
                             payload = (
                                 int.from_bytes(data[start:end], "little")
                                 ^ int.from_bytes(stream, "little")
                             ).to_bytes(size, "little")
-                        else:
-                            payload = apply_mask(data[start:end], key)
-                        events.append(payload.decode() if first == WHOLE_TEXT else payload)
+                            events.append(payload.decode() if first == WHOLE_TEXT else payload)
                         at = end
                         continue
                 reported = len(events)

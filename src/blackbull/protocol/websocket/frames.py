@@ -41,17 +41,22 @@ def apply_mask(payload: bytes, key: bytes) -> bytes:
     """
     size = len(payload)
     if size >= STRIDED:
-        result = bytearray(payload)
-        first, second, third, fourth = key
-        result[::4] = result[::4].translate(_TABLES[first])
-        result[1::4] = result[1::4].translate(_TABLES[second])
-        result[2::4] = result[2::4].translate(_TABLES[third])
-        result[3::4] = result[3::4].translate(_TABLES[fourth])
-        return bytes(result)
+        return bytes(mask_strided(payload, key))
     stream = (key * ((size + 3) >> 2))[:size]
     return (int.from_bytes(payload, "little") ^ int.from_bytes(stream, "little")).to_bytes(
         size, "little"
     )
+
+
+def mask_strided(payload: bytes, key: bytes) -> bytearray:
+    """As :func:`apply_mask`; the quickest way from about ``STRIDED`` bytes on."""
+    result = bytearray(payload)
+    first, second, third, fourth = key
+    result[::4] = result[::4].translate(_TABLES[first])
+    result[1::4] = result[1::4].translate(_TABLES[second])
+    result[2::4] = result[2::4].translate(_TABLES[third])
+    result[3::4] = result[3::4].translate(_TABLES[fourth])
+    return result
 
 
 def frame_header(first: int, size: int, *, masked: bool = False) -> bytes:

@@ -88,6 +88,8 @@ class World:
             pass
         self.broker.router.settle()
         for link in self.broker.dirty:
+            if link.ending:
+                link.cut()
             link.shell.flush()
         self.broker.dirty.clear()
 
@@ -108,10 +110,17 @@ class Client:
 
     def says(self, *packets: Packet) -> list[Packet]:
         """Send *packets*; return what comes back."""
-        wire = b"".join(self._encode(packet) for packet in packets)
+        self.dials(*packets)
+        return self.hears()
+
+    def dials(self, *packets: Packet) -> None:
+        """Send *packets*, and let the batch go on."""
+        self.receives(b"".join(self._encode(packet) for packet in packets))
+
+    def receives(self, wire: bytes) -> None:
+        """Let the broker have *wire* from this client, and let the batch go on."""
         assert self.line is not None
         self.line.inbound.receive(wire)
-        return self.hears()
 
     def hears(self) -> list[Packet]:
         """Return what has come since the last time."""

@@ -391,6 +391,8 @@ class BrokerActor(Actor):
         dirty = self.broker.dirty
         observed = self.observation.sent
         for link in dirty:
+            if link.ending:
+                link.cut()
             if observed:
                 self.observation.on_sent(link)
             link.shell.flush()

@@ -88,10 +88,9 @@ class Link:
     """
 
     __slots__ = (
-        "_client_id", "_held", "_info", "_username", "aliases", "backlog", "congested", "dirty",
-        "drop_when_slow", "ending", "go_on",
-        "goodbye",
-        "level", "max_held", "max_packet", "out", "outstanding", "parked", "plain",
+        "_client_id", "_held", "_info", "_last", "_username", "aliases", "backlog", "congested",
+        "dirty", "drop_when_slow", "ending", "go_on", "goodbye", "level", "max_held", "max_packet",
+        "out", "outstanding", "parked", "plain",
         "problem_information", "session", "shell", "stats", "topic_alias_maximum", "window",
     )  # fmt: skip
 
@@ -121,6 +120,7 @@ class Link:
         self.go_on: Callable[[], None] = _nothing
         self.dirty = dirty
         self._held = 0
+        self._last = 0
 
     def identify(self, client_id: str, username: str | None) -> None:
         """Remember who the client is."""
@@ -227,8 +227,18 @@ class Link:
         if not self.ending:
             self.ending = True
             self.congested = False
+            self._last = len(self.out)
             if not self.out or self not in self.dirty:
                 self.dirty.append(self)
+
+    def cut(self) -> None:
+        """Forget what was put behind the last words, in the same batch or later.
+
+        Spec:
+            MQTT 5.0 §3.14.4 (MQTT-3.14.4-1)
+        """
+        del self.out[self._last :]
+        self._last = 0
 
     def _send_special(
         self, publication: Publication, first: int, packet_id: int, identifiers: tuple[int, ...]
@@ -243,10 +253,15 @@ class Link:
             name_topic=not known,
             now=self.stats.now,
         )
+        if alias and len(packet) > self.max_packet:
+            # Of a short topic the alias is longer than the name.
+            if not known and self.aliases is not None:
+                del self.aliases[topic]
+            packet = publication.special_packet(
+                first, packet_id, identifiers=identifiers, now=self.stats.now
+            )
         if len(packet) > self.max_packet:
             self.stats.publish_dropped += 1
-            if alias and not known and self.aliases is not None:
-                del self.aliases[topic]
             return False
         self.stats.publish_sent += 1
         if self.congested and not first & 6:

@@ -94,7 +94,7 @@ class Inbound:
             self._keep(data, 0)
             return
         self._publishing.refresh()
-        self._quick = self._admission is None and self._broker.on_received is None
+        self._quick = self._may_be_quick()
         try:
             at = self._packets(data)
         except MQTTDecodeError as error:
@@ -107,6 +107,13 @@ class Inbound:
                 self._keep(data, at)
             else:
                 self._have = 0
+
+    def _may_be_quick(self) -> bool:
+        """Packets may be handled without being decoded: nobody looks at each, all are allowed."""
+        broker = self._broker
+        return (
+            self._admission is None and broker.on_received is None and broker.settings.max_qos == 2
+        )
 
     def _keep(self, data: bytes, at: int) -> None:
         rest = data[at:] if at else data
@@ -208,7 +215,7 @@ class Inbound:
     def _before_connack(self, admission: Admission, first: int, body: bytes) -> None:
         if admission.take(first, body):
             self._admission = None
-            self._quick = self._broker.on_received is None
+            self._quick = self._may_be_quick()
             self._conversation = admission.conversation
             self.keep_alive = 1.5 * admission.keep_alive
             if self.link.level == 4:

@@ -215,6 +215,21 @@ async def test_topic_alias_maximum_bounds_what_the_server_uses(
     )  # fmt: skip
 
 
+@spec("MQTT 5.0 §3.1.2.11.4", "MQTT-3.1.2-25", "an alias does not make a message too large")
+async def test_topic_alias_is_not_used_where_the_packet_would_not_fit(broker: Broker) -> None:
+    a, b = broker.peers("a b")
+    fits = b"x" * (100 - 2 - 3 - 1)
+    await broker.play(
+        a.joins(maximum_packet_size=100, topic_alias_maximum=5),
+        a.send(subscribe(1, "t")),                 a.expect(suback(1, 0)),
+        b.joins(),
+        b.send(publish("t", fits)),                a.expect(publish("t", fits)),
+        b.send(publish("t", b"short")),            a.expect(publish("t", b"short")),
+        b.send(publish("t", fits)),                a.expect(publish("t", fits)),
+        a.quiet(),
+    )  # fmt: skip
+
+
 @spec("MQTT 5.0 §3.3.2.3.4", "MQTT-3.3.2-7", "aliases of a server end with the connection")
 async def test_topic_alias_of_the_server_starts_anew_at_reconnect(broker: Broker) -> None:
     a, b = broker.peers("a b")

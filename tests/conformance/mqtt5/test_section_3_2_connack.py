@@ -87,11 +87,15 @@ async def test_connack_maximum_qos_of_2_is_not_sent(broker: Broker) -> None:
 @pytest.mark.parametrize("most", [0, 1])
 async def test_maximum_qos_is_less_is_announced_granted_and_enforced(most: int) -> None:
     async with running(max_qos=most) as broker:
-        a, b = broker.peers("a b")
+        a, b, c = broker.peers("a b c")
         await broker.play(
             a.send(connect()),                     a.expect(connack(maximum_qos=most)),
             a.send(subscribe(1, ("t", 0), ("u", 1), ("v", 2))),
             a.expect(suback(1, 0, min(1, most), min(2, most))),
+            # To a topic that the broker knows, and to one that it does not.
+            a.send(publish("v", b"1")),            a.expect(publish("v", b"1")),
+            c.joins(),
+            c.send(publish("v", qos=most + 1, packet_id=1)), c.refused(0x9B),
             a.send(publish("x", qos=2, packet_id=1)), a.refused(0x9B),
             b.send(connect(will=Will("w", qos=2))), b.turned_away(0x9B),
         )  # fmt: skip

@@ -8,6 +8,8 @@ from tests.mqtt_packets import (
     AS_PUBLISHED,
     IF_NEW,
     NO_LOCAL,
+    Will,
+    connect,
     header,
     puback,
     pubcomp,
@@ -238,6 +240,19 @@ async def test_subscribe_is_not_authorized_is_refused_alone() -> None:
             a.expect(suback(1, 0, 0x87, 0x87)),
             a.send(publish("secret/x", b"1"), publish("a", b"2")), a.expect(publish("a", b"2")),
             a.quiet(),
+        )  # fmt: skip
+
+
+@spec("MQTT 5.0 §3.1.4", "MQTT-3.1.4-2", "0x87: a Will that could not be published")
+async def test_will_is_not_authorized_is_turned_away() -> None:
+    def authorize(client: object, action: str, topic: str) -> bool:
+        return not topic.startswith("secret")
+
+    async with running(authorize=authorize) as broker:
+        a = broker.peer("a")
+        await broker.play(
+            a.send(connect(will=Will("secret/x"))), a.turned_away(0x87),
+            a.joins(will=Will("open/x")),
         )  # fmt: skip
 
 

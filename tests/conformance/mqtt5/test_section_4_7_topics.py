@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.mqtt_packets import puback, publish, pubrec, suback, subscribe
+from tests.mqtt_packets import Will, connect, puback, publish, pubrec, suback, subscribe
 from tests.mqtt_server import Broker, running
 from tests.spec import spec
 
@@ -115,6 +115,30 @@ async def test_topic_is_longer_or_deeper_than_allowed_is_refused() -> None:
             b.send(publish("a/b/c")),              a.expect(publish("a/b/c")),
             a.quiet(),
         )  # fmt: skip
+
+
+@spec("MQTT 5.0 §4.7.2", "clients do not use $SYS among themselves")
+async def test_client_publishes_to_sys_is_refused(broker: Broker) -> None:
+    """Nobody but the broker says how the broker is: a message, a retained one, a Will."""
+    a, b, c = broker.peers("a b c")
+    version = "$SYS/broker/version"
+    await broker.play(
+        a.joins(),
+        a.send(subscribe(1, (version, 2))),        a.expect(suback(1, 2)),
+        a.expect_kind(3),
+        b.joins(),
+        *(
+            [b.send(publish(version, b"x")),
+             b.send(publish(version, b"x", retain=True)),
+             b.send(publish(version, b"x", qos=1, packet_id=1)), b.expect(puback(1, 0x87)),
+             b.send(publish(version, b"x", qos=2, packet_id=2)), b.expect(pubrec(2, 0x87)),
+             b.send(publish("$SYS", b"x", qos=1, packet_id=1)), b.expect(puback(1, 0x87))]
+            for _ in range(2)
+        ),
+        c.send(connect(will=Will(version, b"x"))), c.turned_away(0x87),
+        b.send(publish("$SYSTEM", b"x", qos=1, packet_id=1)), b.expect(puback(1, 0x10)),
+        a.quiet(),
+    )  # fmt: skip
 
 
 @spec("MQTT 5.0 §4.7.2", "$SYS belongs to the server", "MQTT-4.7.2-1")

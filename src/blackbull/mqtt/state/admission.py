@@ -17,6 +17,7 @@ from ..settings import SlowPolicy
 from ..topics import validate_topic_name
 from .authentication import Conversation
 from .hooks import Refusal
+from .routing import belongs_to_broker
 from .session import Session, Will
 from .verdicts import Parked, Verdicts
 
@@ -181,6 +182,8 @@ class Admission:
                 raise Refused(Refusal(reason_code=ReasonCode.RETAIN_NOT_SUPPORTED))
             if not is_topic_name(packet.will_topic):
                 raise Refused(Refusal(reason_code=ReasonCode.TOPIC_NAME_INVALID))
+            if belongs_to_broker(packet.will_topic):
+                raise Refused(Refusal(reason_code=ReasonCode.NOT_AUTHORIZED))
 
     # ------------------------------------------------------------------ who is it
 

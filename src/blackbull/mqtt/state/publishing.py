@@ -21,7 +21,7 @@ from ..codec.strings import decode_string
 from ..codec.types import ReasonCode
 from .admission import is_topic_name
 from .publication import Publication, message_properties
-from .routing import DENIED, INVALID, Route
+from .routing import DENIED, INVALID, Route, belongs_to_broker
 
 if TYPE_CHECKING:
     from .broker import Broker, InlineTaps
@@ -334,6 +334,8 @@ class Publishing:
         topic = self._topic_name(raw_topic)
         if not topic:
             return INVALID
+        if belongs_to_broker(topic):
+            return DENIED
         if broker.hooks.authorize is None:
             return broker.router.route(raw_topic, topic)
         allowed = self._verdicts.may("publish", topic)

@@ -80,6 +80,11 @@ class Route:
             self.group = group
 
 
+def belongs_to_broker(topic: str) -> bool:
+    """Return True for a topic that clients read and the broker alone writes (§4.7.2)."""
+    return topic.startswith("$SYS") and topic[4:5] in {"", "/"}
+
+
 def _refusing(reason: int) -> Route:
     route = Route([], [], tapped=True)
     route.refusal = reason
@@ -175,6 +180,8 @@ class Router:
         route = self.routes.get(raw_topic)
         if route is None:
             route = self._match(topic)
+            if belongs_to_broker(topic):
+                return route  # what is remembered any client may publish to
             self._remembered += len(route.targets) + 1
             if self._remembered > MAX_REMEMBERED:
                 self.routes.clear()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Final
@@ -34,12 +34,29 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         verb = VERBS.get(arguments[0]) if arguments else None
         if verb is not None:
-            importlib.import_module(verb).main(arguments[1:])
+            load_verb(arguments[0], verb)(arguments[1:])
         else:
             serve_target(arguments)
     except ConfigurationError as error:
         print(f"blackbull: {' '.join(str(error).split())}", file=sys.stderr)
         raise SystemExit(1) from error
+
+
+def load_verb(name: str, module: str) -> Callable[[Sequence[str]], None]:
+    """Return what does the verb *name*, from its *module*.
+
+    Raises:
+        ConfigurationError: it needs a part of the package that is not installed.
+    """
+    try:
+        main: Callable[[Sequence[str]], None] = importlib.import_module(module).main
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("blackbull."):
+            raise
+        raise ConfigurationError(
+            f"'blackbull {name}' needs {error.name}, which is not installed here"
+        ) from error
+    return main
 
 
 def serve_target(arguments: list[str]) -> None:

@@ -64,9 +64,7 @@ def read_password(user: str) -> bytes:
         ConfigurationError: it is empty or too long, or the person mistyped it.
     """
     if sys.stdin.isatty():
-        password = getpass.getpass(f"Password of {user}: ").encode()
-        if getpass.getpass("Once more: ").encode() != password:
-            raise ConfigurationError("the two passwords differ: nothing was changed")
+        password = ask(user)
     else:
         password = sys.stdin.buffer.readline(MAX_PASSWORD + 3).rstrip(b"\r\n")
     if not password:
@@ -74,6 +72,21 @@ def read_password(user: str) -> bytes:
     if len(password) > MAX_PASSWORD:
         raise ConfigurationError(f"a password has at most {MAX_PASSWORD} bytes")
     return password
+
+
+def ask(user: str) -> bytes:
+    """Return the password that a person types twice.
+
+    Raises:
+        ConfigurationError: the person mistyped it, or would rather not.
+    """
+    try:
+        once, twice = getpass.getpass(f"Password of {user}: "), getpass.getpass("Once more: ")
+    except (EOFError, KeyboardInterrupt):
+        raise ConfigurationError("no password was given: nothing was changed") from None
+    if once != twice:
+        raise ConfigurationError("the two passwords differ: nothing was changed")
+    return once.encode()
 
 
 def hash_for(password: bytes, *, scram: bool) -> str:

@@ -84,6 +84,22 @@ def test_password_mistyped_changes_nothing(
     assert not (tmp_path / "users").exists()
 
 
+@pytest.mark.parametrize("error", [EOFError, KeyboardInterrupt])
+def test_password_that_a_person_would_rather_not_give_changes_nothing(
+    tmp_path: Path,
+    typed: Typed,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    error: type[BaseException],
+) -> None:
+    def leave(prompt: str) -> str:
+        raise error
+
+    typed()
+    monkeypatch.setattr(getpass, "getpass", leave)
+    assert "no password was given" in refused(capsys, str(tmp_path / "users"), "alice")
+
+
 @pytest.mark.parametrize("data", [b"w0nderland\n", b"w0nderland\r\nignored\n", b"w0nderland"])
 async def test_password_from_a_program_is_its_first_line(
     tmp_path: Path, piped: Callable[[bytes], None], data: bytes

@@ -111,6 +111,27 @@ def test_scram_unknown_users_keys_are_nobodys_proof() -> None:
     assert exchange.step(b"c=biws," + nonce + b",p=" + proof) == FAILED
 
 
+def finish(exchange: ScramExchange, nonce: str) -> AuthStep:
+    """Give a proof of the right password, for a conversation with this *nonce*."""
+    exchange.step(b"n,,n=user,r=abc")
+    bare = f"c=biws,r={nonce}"
+    proof = prove(f"n=user,r=abc,r=abcxyz,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096,{bare}")
+    return exchange.step(f"{bare},p={proof}".encode())
+
+
+@spec("RFC 5802 §5.1", "the nonce of the last message is that of the challenge")
+def test_scram_proof_for_another_nonce_is_none() -> None:
+    assert finish(ScramExchange(lambda name: (PENCIL, True), nonce="xyz"), "abcxyz").ok
+    for other in ("abc", "abcxy", "abcxyzz", "other"):
+        exchange = ScramExchange(lambda name: (PENCIL, True), nonce="xyz")
+        assert finish(exchange, other) == FAILED
+
+
+def test_scram_unknown_user_proves_nothing_even_with_the_right_proof() -> None:
+    exchange = ScramExchange(lambda name: (PENCIL, False), nonce="xyz")
+    assert finish(exchange, "abcxyz") == FAILED
+
+
 @spec("RFC 5802 §5.1")
 def test_scram_nonce_is_the_clients_and_a_new_one_of_ours() -> None:
     nonces = {challenge_of(method(), "user")["r"] for _ in range(8)}

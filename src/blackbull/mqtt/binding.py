@@ -189,7 +189,7 @@ class FedConnection(Consumer, Shell):
         if self._connecting and link.session is not None:
             self._connecting = False
             self._view.deadline.set(self._inbound.keep_alive)
-        if link.congested:
+        if link.congested and not link.ending:
             if len(link.out) > MAX_UNWRITTEN:
                 self._pause()
             return
@@ -197,6 +197,7 @@ class FedConnection(Consumer, Shell):
         if link.goodbye:
             self._view.close()
         elif link.ending:
+            self._actor.tell(Detach(self._inbound))  # while it lingers, nobody tells us of its end
             self._view.linger()
 
     def park(self, decision: Awaitable[T], then: Callable[[T | BaseException], None]) -> None:

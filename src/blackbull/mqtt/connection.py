@@ -161,12 +161,12 @@ class MQTTConnectionActor(Actor, Shell):
     def flush(self) -> None:
         """Put what the broker has for the client into the inbox."""
         link = self._link
-        if link.congested:
+        if link.congested and not link.ending:
             return
         if link.out:
             packets = b"".join(link.out)
             if not self.offer(Send(packets)):
-                link.congested = not self.stopped
+                link.congested = True
                 return
             link.out.clear()
             self._unwritten += len(packets)

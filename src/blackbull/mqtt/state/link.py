@@ -70,7 +70,7 @@ class Link:
         level: The protocol level, 4 or 5; 5 until CONNECT says otherwise.
         session: The client's session, once it is accepted.
         out: Packets that are to be written, oldest first.
-        congested: The peer does not take what was written; ``out`` is kept back.
+        congested: Nothing can be written now: the peer does not take what was, or the link ends.
         window: QoS 1 and 2 messages that may be under way to the client.
         outstanding: How many are.
         max_packet: The longest packet that the client takes, in bytes.
@@ -151,6 +151,9 @@ class Link:
 
     def hold(self, packets: bytes, *, count: int) -> None:
         """Keep QoS 0 messages for a congested client as long as there is room."""
+        if self.ending:
+            self.stats.publish_dropped += count
+            return
         self._held += len(packets)
         if self._held <= self.max_held:
             self.out.append(packets)
@@ -167,7 +170,7 @@ class Link:
 
     def released(self) -> None:
         """The peer has taken what was written: nothing is kept back any more."""
-        self.congested = False
+        self.congested = self.ending
         self._held = 0
 
     def send_publication(
@@ -226,8 +229,8 @@ class Link:
         """Close the connection once what is to be written is written."""
         if not self.ending:
             self.ending = True
-            self.congested = False
             self._last = len(self.out)
+            self.congested = True  # whoever has something for it finds out that it is too late
             if not self.out or self not in self.dirty:
                 self.dirty.append(self)
 

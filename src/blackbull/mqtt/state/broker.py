@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from math import inf
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -18,7 +18,7 @@ from .publication import Publication, make_publication
 from .retention import Retention
 from .routing import Router
 from .schedule import Schedule
-from .session import Session, Subscriber, Subscription
+from .session import Entry, Session, Subscriber, Subscription
 from .stats import Stats
 from .sys_topics import SysTopics
 
@@ -165,6 +165,8 @@ class Broker:
         if link.backlog is not None:
             session.keep_backlog(link.backlog)
             link.backlog = None
+            link.behind.clear()
+            link.asked.clear()
         if session.subscriptions:
             self.router.forget_routes()
         if not with_will:
@@ -254,6 +256,8 @@ class Broker:
         """Remove a subscription; False if there is none."""
         if session.subscriptions.pop(filter, None) is None:
             return False
+        if session.link is not None:
+            session.link.asked.pop(filter, None)
         self._remove(session, filter)
         return True
 
@@ -273,49 +277,62 @@ class Broker:
         link = session.link
         if link is None:
             return
+        if link.backlog is not None:
+            # One at a time: what was asked for twice meanwhile is sent once.
+            link.asked[subscription.filter] = subscription
+            return
         found = self.retention.matching(subscription.filter, now=self.stats.now)
         if not found:
             return
         self.router.forget_routes()
-        identifiers = (subscription.identifier,) if subscription.identifier else ()
-        if link.backlog is None:
-            link.backlog = deque()
-            link.plain = False
-            self.waiting.append(link)
-        for publication in found:
-            qos = min(subscription.qos, publication.qos)
-            link.backlog.append((publication, 0x31 | qos << 1, identifiers, None))
+        link.plain = False
+        self.waiting.append(link)
+        link.backlog = _backlog(subscription, found)
         self._send_backlog(link)
 
     def go_on(self) -> bool:
         """Send the next part of every backlog; True while there is more that can be sent."""
-        if not self.waiting:
-            return False
         waiting = self.waiting
-        self.waiting = []
+        self.waiting = [link for link in waiting if link.backlog is not None]
+        more = False
         for link in waiting:
-            if link.backlog is not None:
-                self.waiting.append(link)
-                self._send_backlog(link)
-        return any(not link.congested for link in self.waiting)
+            more = self._send_backlog(link) or more
+        return more
 
-    def _send_backlog(self, link: Link) -> None:
+    def _send_backlog(self, link: Link) -> bool:
+        """Send the next part of a backlog; True if more could be sent at once."""
         session = link.session
         backlog = link.backlog
         if session is None or backlog is None:
+            return False
+        for _ in range(min(BACKLOG_STEP, len(backlog))):
+            if not session.send_retained(link, backlog[0]):
+                return False
+            backlog.popleft()
+        if not backlog:
+            self._backlog_sent(session, link)
+        return link.backlog is not None
+
+    def _backlog_sent(self, session: Session, link: Link) -> None:
+        """Send what came behind a backlog, then begin the next one."""
+        link.backlog = None
+        behind, link.behind = link.behind, []
+        for publication, first, identifiers, _ in behind:
+            link.send_publication(publication, first, 0, identifiers)
+        if not link.congested:
+            link.released()
+        while link.asked and not link.backlog:
+            subscription = link.asked.pop(next(iter(link.asked)))
+            if session.subscriptions.get(subscription.filter) is subscription:
+                found = self.retention.matching(subscription.filter, now=self.stats.now)
+                link.backlog = _backlog(subscription, found)
+        if link.backlog:
             return
-        link.backlog = None  # what is delivered now is not put behind it again
-        steps = BACKLOG_STEP
-        while backlog and steps and not link.congested:
-            publication, first, identifiers, group = backlog.popleft()
-            session.deliver(publication, first, identifiers, group)
-            steps -= 1
-        if backlog:
-            link.backlog = backlog
-            return
+        link.backlog = None
         self.waiting = [other for other in self.waiting if other is not link]
         link.find_plain(self.settings.max_packet_size)
         self.router.forget_routes()
+        session.pump()
 
     # ------------------------------------------------------------------ messages
 
@@ -360,3 +377,12 @@ class Broker:
                 self.retention.show(publication)
                 route = self.router.route(publication.raw_topic, publication.topic)
                 self.router.publish(publication, route, None)
+
+
+def _backlog(subscription: Subscription, found: Iterable[Publication]) -> deque[Entry]:
+    """Return the retained messages *found*, as *subscription* wants them."""
+    identifiers = (subscription.identifier,) if subscription.identifier else ()
+    return deque(
+        (publication, 0x31 | min(subscription.qos, publication.qos) << 1, identifiers, None)
+        for publication in found
+    )

@@ -19,7 +19,7 @@ from ..codec.types import ReasonCode
 if TYPE_CHECKING:
     from ..auth.requests import Transport
     from .publication import Publication
-    from .session import Entry, Session
+    from .session import Entry, Session, Subscription
     from .stats import Stats
 
 MAX_PACKET: Final = 268_435_460
@@ -81,16 +81,20 @@ class Link:
         parked: A decision is awaited; what arrives waits.
         aliases: Topic Aliases that the client was told; None if it takes none.
         topic_alias_maximum: How many it takes.
-        backlog: Retained messages that are being sent to it, and what came after them.
+        backlog: Retained messages that are being sent to it.
+        behind: QoS 0 messages that came meanwhile.
+        asked: Subscriptions whose retained messages are to be sent after these.
         dirty: The broker's list of links that have something to write.
         go_on: Handles the packets that came while the link was parked.
         plain: It can be given the very bytes that another client of its level sent.
     """
 
     __slots__ = (
-        "_client_id", "_held", "_info", "_last", "_username", "aliases", "backlog", "congested",
-        "dirty", "drop_when_slow", "ending", "go_on", "goodbye", "level", "max_held", "max_packet",
-        "out", "outstanding", "parked", "plain",
+        "_client_id", "_held", "_info", "_last", "_username", "aliases", "asked", "backlog", "behind",
+        "congested", "dirty",
+        "drop_when_slow", "ending", "go_on",
+        "goodbye",
+        "level", "max_held", "max_packet", "out", "outstanding", "parked", "plain",
         "problem_information", "session", "shell", "stats", "topic_alias_maximum", "window",
     )  # fmt: skip
 
@@ -116,6 +120,8 @@ class Link:
         self.topic_alias_maximum = 0
         self.aliases: dict[bytes, int] | None = None
         self.backlog: deque[Entry] | None = None
+        self.behind: list[Entry] = []
+        self.asked: dict[str, Subscription] = {}
         self.plain = True
         self.go_on: Callable[[], None] = _nothing
         self.dirty = dirty
@@ -151,27 +157,33 @@ class Link:
 
     def hold(self, packets: bytes, *, count: int) -> None:
         """Keep QoS 0 messages for a congested client as long as there is room."""
-        if self.ending:
-            self.stats.publish_dropped += count
-            return
-        self._held += len(packets)
-        if self._held <= self.max_held:
+        if self._has_room(len(packets), count=count):
             self.out.append(packets)
-            return
-        self._held -= len(packets)
-        self.stats.publish_dropped += count
-        self.shell.record_limit(
-            LimitExceeded(
-                "mqtt_max_outbound_bytes", allowed=self.max_held, seen=self._held + len(packets)
+
+    def hold_behind(self, entry: Entry) -> None:
+        """Keep a QoS 0 message until the backlog is sent, as long as there is room."""
+        if self._has_room(entry[0].size, count=1):
+            self.behind.append(entry)
+
+    def _has_room(self, size: int, *, count: int) -> bool:
+        if not self.ending:
+            self._held += size
+            if self._held <= self.max_held:
+                return True
+            self.shell.record_limit(
+                LimitExceeded("mqtt_max_outbound_bytes", allowed=self.max_held, seen=self._held)
             )
-        )
-        if not self.drop_when_slow:
-            self.end(ReasonCode.QUOTA_EXCEEDED)
+            self._held -= size
+            if not self.drop_when_slow:
+                self.end(ReasonCode.QUOTA_EXCEEDED)
+        self.stats.publish_dropped += count
+        return False
 
     def released(self) -> None:
         """The peer has taken what was written: nothing is kept back any more."""
         self.congested = self.ending
-        self._held = 0
+        if not self.behind:
+            self._held = 0
 
     def send_publication(
         self, publication: Publication, first: int, packet_id: int, identifiers: tuple[int, ...]

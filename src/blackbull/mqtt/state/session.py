@@ -173,11 +173,18 @@ class Session(Subscriber):
                 self._enqueue((publication, first, identifiers, group))
             else:
                 self._stats.publish_dropped += 1
-        elif link.backlog is not None:
-            self._behind_backlog(link.backlog, (publication, first, identifiers, group))
         elif not first & 6:
-            link.send_publication(publication, first, 0, identifiers)
-        elif self.queue or self._replay or link.congested or link.outstanding >= link.window:
+            if link.backlog is None:
+                link.send_publication(publication, first, 0, identifiers)
+            else:
+                link.hold_behind((publication, first, identifiers, group))
+        elif (
+            self.queue
+            or self._replay
+            or link.congested
+            or link.outstanding >= link.window
+            or link.backlog is not None
+        ):
             self._enqueue((publication, first, identifiers, group))
         elif link.plain and not identifiers and publication.expires_at == inf:
             self._transmit_plain(link, publication, first, group)
@@ -231,12 +238,6 @@ class Session(Subscriber):
         queue.append(entry)
         self._queued_bytes += size
 
-    def _behind_backlog(self, backlog: deque[Entry], entry: Entry) -> None:
-        if len(backlog) < self._settings.max_queued_messages + self._settings.max_retained:
-            backlog.append(entry)
-        else:
-            self._overflow(len(backlog) + 1)
-
     def _overflow(self, seen: int, *, of: str = "messages") -> None:
         self._stats.publish_dropped += 1
         self.dropped += 1
@@ -258,6 +259,8 @@ class Session(Subscriber):
             if not self._send_again(link, replay[0]):
                 return
             replay.popleft()
+        if link.backlog is not None:
+            return  # what is retained is older than what waits
         queue = self.queue
         while queue and link.outstanding < link.window and not link.congested:
             entry = queue.popleft()
@@ -268,6 +271,18 @@ class Session(Subscriber):
                 self._transmit(link, entry)
             else:
                 link.send_publication(entry[0], entry[1], 0, entry[2])
+
+    def send_retained(self, link: Link, entry: Entry) -> bool:
+        """Send a retained message; False: not before the client takes or acknowledges some."""
+        if link.congested:
+            return False
+        if not entry[1] & 6:
+            link.send_publication(entry[0], entry[1], 0, entry[2])
+        elif self._replay or link.outstanding >= link.window:
+            return False
+        else:
+            self._transmit(link, entry)
+        return True
 
     def _send_again(self, link: Link, packet_id: int) -> bool:
         """Send anew what was under way when the last connection ended; False: not yet.

@@ -195,6 +195,7 @@ class Inbound:
             self.link.parked = True
             self.link.shell.park(parked.decision, partial(self._decided, parked))
             return False
+        self._verdicts.trim()
         if self._broker.on_received is not None:
             self._broker.on_received(*describe(first, body, self.link.level))
         return True

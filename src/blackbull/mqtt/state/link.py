@@ -90,11 +90,9 @@ class Link:
     """
 
     __slots__ = (
-        "_client_id", "_held", "_info", "_last", "_username", "aliases", "asked", "backlog", "behind",
-        "congested", "dirty",
-        "drop_when_slow", "ending", "go_on",
-        "goodbye",
-        "level", "max_held", "max_packet", "out", "outstanding", "parked", "plain",
+        "_client_id", "_held", "_info", "_last", "_username", "aliases", "asked", "backlog",
+        "behind", "congested", "dirty", "drop_when_slow", "ending", "go_on", "goodbye", "level",
+        "max_held", "max_packet", "out", "outstanding", "parked", "plain",
         "problem_information", "session", "shell", "stats", "topic_alias_maximum", "window",
     )  # fmt: skip
 

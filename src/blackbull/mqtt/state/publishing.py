@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 MAX_ALLOWED: Final = 4096
 """Topics of one publisher whose verdict is remembered."""
+MAX_REMEMBERED_TOPIC: Final = 256
+"""Bytes of a topic whose verdict is remembered there."""
 
 
 class Publishing:
@@ -340,9 +342,10 @@ class Publishing:
             return broker.router.route(raw_topic, topic)
         allowed = self._verdicts.may("publish", topic)
         route = broker.router.route(raw_topic, topic) if allowed else DENIED
-        if len(self._routes) >= MAX_ALLOWED:
-            self._routes.clear()
-        self._routes[raw_topic] = route
+        if len(raw_topic) <= MAX_REMEMBERED_TOPIC:
+            if len(self._routes) >= MAX_ALLOWED:
+                self._routes.clear()
+            self._routes[raw_topic] = route
         return route
 
     def _topic_name(self, raw_topic: bytes) -> str:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from .link import Link
 
 MAX_REMEMBERED: Final = 200_000
-"""Subscribers of remembered routes, counted once for each route, before all are forgotten."""
+"""What remembered routes may cost before all are forgotten: one for each subscriber of each, two
+for the route, one for every 64 bytes of its topic."""
 
 
 class Route:
@@ -182,11 +183,12 @@ class Router:
             route = self._match(topic)
             if belongs_to_broker(topic):
                 return route  # what is remembered any client may publish to
-            self._remembered += len(route.targets) + 1
+            cost = len(route.targets) + 2 + len(raw_topic) // 64
+            self._remembered += cost
             if self._remembered > MAX_REMEMBERED:
                 self.routes.clear()
                 self._link_lists.clear()
-                self._remembered = len(route.targets) + 1
+                self._remembered = cost
             self.routes[raw_topic] = route
         return route
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from .link import Link
 
 MAX_REMEMBERED: Final = 4096
+"""Verdicts about one client."""
+MAX_SIZE: Final = 262_144
+"""Characters of the topics that they are about."""
 
 
 class Parked(Exception):
@@ -40,13 +43,14 @@ class Verdicts:
         superuser: Nothing is asked: all is allowed.
     """
 
-    __slots__ = ("_hooks", "_known", "_link", "superuser")
+    __slots__ = ("_hooks", "_known", "_link", "_size", "superuser")
 
     def __init__(self, hooks: Hooks, link: Link) -> None:
         self.superuser = False
         self._hooks = hooks
         self._link = link
         self._known: dict[tuple[str, str], object] | None = None
+        self._size = 0
 
     def may(self, action: Action, topic: str) -> bool:
         """Return whether the client may do *action* to *topic*, a Topic Name or Filter.
@@ -75,9 +79,15 @@ class Verdicts:
         failed = isinstance(outcome, BaseException) or outcome is None
         self._keep(parked.key, ReasonCode.SERVER_UNAVAILABLE if failed else outcome)
 
+    def trim(self) -> None:
+        """Forget all if it is too much; between two packets, each of which needs all of its own."""
+        known = self._known
+        if known is not None and (len(known) > MAX_REMEMBERED or self._size > MAX_SIZE):
+            self._known = None
+            self._size = 0
+
     def _keep(self, key: tuple[str, str], outcome: object) -> None:
         if self._known is None:
             self._known = {}
-        if len(self._known) >= MAX_REMEMBERED:
-            self._known.clear()
         self._known[key] = outcome
+        self._size += len(key[1])

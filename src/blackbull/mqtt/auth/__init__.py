@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .acl import ACLFile
+from .certificates import CertificateNames
 from .password_file import PasswordFile
 from .requests import (
     Action,
@@ -21,6 +22,7 @@ __all__ = [
     "Action",
     "AuthExchange",
     "AuthStep",
+    "CertificateNames",
     "ClientInfo",
     "ConnectRequest",
     "EnhancedAuthentication",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, final
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Final, TypeAlias, final
 
 from .clauses import clause_before_5
 from .errors import MQTTDecodeError, MQTTEncodeError, malformed, protocol_error
@@ -25,7 +27,14 @@ _PASSWORD: Final = 0x40
 _USERNAME: Final = 0x80
 
 _SECTION: Final = "MQTT 5.0 §3.1.2"
+_HEAD: Final = 11
+"""Where the properties of an MQTT 5.0 CONNECT begin, if their length takes one byte."""
+_REMEMBERED: Final = 256
+"""Heads of CONNECT packets that are known again: clients of one kind begin alike."""
 _PASSWORD_ALONE: Final = "MQTT 3.1.1 §3.1.2.9 [MQTT-3.1.2-22]"
+
+Head: TypeAlias = tuple[int, int, Mapping[str, object], int]
+"""Flags, Keep Alive, properties, and where the payload begins."""
 
 
 @final
@@ -87,17 +96,26 @@ def decode_connect(body: bytes) -> MQTTConnect:
     Spec:
         MQTT 5.0 §3.1; MQTT 3.1.1 §3.1
     """
+    if body[:7] == b"\0\4MQTT\5" and len(body) >= _HEAD and body[10] < 128:
+        return _decode_connect(body, 5, _decode_short_head(body[: _HEAD + body[10]]))
     level, at = _decode_level(body)
     try:
-        return _decode_connect(body, at, level)
+        return _decode_connect(body, level, _decode_head(body, at, level))
     except MQTTDecodeError as error:
         if level < 5:
             error.spec = clause_before_5(error.spec)
         raise
 
 
-def _decode_connect(body: bytes, at: int, level: int) -> MQTTConnect:
-    """Return the CONNECT of *body*, whose flags stand at *at*."""
+@lru_cache(_REMEMBERED)
+def _decode_short_head(head: bytes) -> Head:
+    """Return what an MQTT 5.0 CONNECT says before its payload; several clients share it."""
+    flags, keep_alive, properties, at = _decode_head(head, 7, 5)
+    return flags, keep_alive, MappingProxyType(properties), at
+
+
+def _decode_head(body: bytes, at: int, level: int) -> Head:
+    """Return what the CONNECT of *body*, whose flags stand at *at*, says before its payload."""
     if at >= len(body):
         raise malformed("the connect flags are cut off", _SECTION)
     flags = body[at]
@@ -105,7 +123,6 @@ def _decode_connect(body: bytes, at: int, level: int) -> MQTTConnect:
     keep_alive = decode_integer(body, at + 1, 2)
     at += 3
     properties: dict[str, object] = {}
-    will_properties: dict[str, object] = {}
     if level >= 5:
         properties, taken = decode_properties(body, at, packet=CONNECT)
         at += taken
@@ -113,6 +130,13 @@ def _decode_connect(body: bytes, at: int, level: int) -> MQTTConnect:
             raise protocol_error(
                 "authentication_data comes without a method", "MQTT 5.0 §3.1.2.11.10"
             )
+    return flags, keep_alive, properties, at
+
+
+def _decode_connect(body: bytes, level: int, head: Head) -> MQTTConnect:
+    """Return the CONNECT of *body*, which begins with *head*."""
+    flags, keep_alive, properties, at = head
+    will_properties: dict[str, object] = {}
     client_id, at = decode_string(body, at)
     will_topic: str | None = None
     will_payload: bytes | None = None

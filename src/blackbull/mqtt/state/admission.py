@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from .broker import Broker
     from .link import Link
 
+ANYBODY: Final = Identity()
+"""Whom nobody asks: the client goes by its user name, if it has one."""
+
 _RETURN_CODES: Final = {
     ReasonCode.UNSUPPORTED_PROTOCOL_VERSION: ConnectReturnCode.UNACCEPTABLE_PROTOCOL_VERSION,
     ReasonCode.CLIENT_IDENTIFIER_NOT_VALID: ConnectReturnCode.IDENTIFIER_REJECTED,
@@ -167,7 +170,7 @@ class Admission:
         """Refuse what the packet's own format allows and this broker does not."""
         settings = self._broker.settings
         for properties in (packet.properties, packet.will_properties):
-            pairs = cast("list[object]", properties.get("user_property", []))
+            pairs = cast("list[object]", properties.get("user_property", ()))
             if len(pairs) > settings.max_user_properties:
                 raise LimitExceeded(
                     "mqtt_max_user_properties", allowed=settings.max_user_properties,
@@ -244,7 +247,7 @@ class Admission:
         """
         ask = self._broker.hooks.authenticate
         if ask is None:
-            return Identity(username=packet.username)
+            return ANYBODY
         verdict = self._verdicts.known("authenticate", "")
         if verdict is None:
             verdict = ask(self._request(packet))

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .broker import Broker, InlineTaps
     from .publication import Publication
 
+DISCONNECT: Final = 0xE0
 PINGRESP: Final = b"\xd0\x00"
 
 
@@ -165,6 +166,10 @@ class Inbound:
                         count += 1
                         at = after
                         continue
+                    elif first == DISCONNECT and not size:
+                        count += 1
+                        self._say_goodbye(0)
+                        return after
                 if not self._packet(first, data[body:after]):
                     return at
                 count += 1
@@ -295,7 +300,9 @@ class Inbound:
                     spec="MQTT 5.0 §3.14.2.2.2 [MQTT-3.14.2-2]",
                 )
             session.expiry = min(cast("int", expiry), self._broker.settings.max_session_expiry)
-        reason = packet.reason_code or 0
+        self._say_goodbye(packet.reason_code or 0)
+
+    def _say_goodbye(self, reason: int) -> None:
         self.link.goodbye = True
         self._broker.detach(self.link, with_will=reason != 0, reason=reason)
 

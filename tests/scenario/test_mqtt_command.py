@@ -23,6 +23,7 @@ from blackbull.mqtt.messages import (
     MQTTConnect,
     MQTTDisconnect,
     MQTTMessage,
+    MQTTPublish,
     PacketFramer,
     encode_packet,
 )
@@ -303,6 +304,28 @@ def test_certificates_say_who_clients_are(tmp_path: Path) -> None:
         assert received(port, "of/sensor-7", *mine) == "x"
         assert not publish(port, "of/root", "x", *mine, "-u", "root")
         assert not publish(port, "of/sensor-7", "x", *secure)
+
+
+def test_certificates_say_who_clients_are_over_websockets_too(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    acl = tmp_path / "acl"
+    acl.write_text("pattern readwrite of/%u\n")
+    arguments = ["--websocket-port", "0", "--cert", authority.issue(HOST),
+                 "--client-ca", authority.path, "--certificate-names", "on",
+                 "--acl-file", str(acl)]  # fmt: skip
+    own = authority.issue("client.example", file="client", common_name="sensor-7")
+    with Program(["-m", "blackbull", "mqtt", *arguments]) as program:
+        ports = program.serving()
+        assert set(ports) == {"http"}, "no port without TLS is opened unasked"
+        url = f"wss://{HOST}:{ports['http']}/mqtt"
+        context = authority.client_context(own)
+        with connect(url, subprotocols=["mqtt"], ssl=context) as client:  # type: ignore[list-item]
+            client.send(encode_packet(MQTTConnect("c", True, 60)))
+            connack = client.recv(timeout=TIMEOUT)
+            assert isinstance(connack, bytes)
+            assert (connack[0], connack[2:4]) == (0x20, b"\0\0")
+            client.send(encode_packet(MQTTPublish("of/sensor-7", b"x", 1, 1)))
+            assert client.recv(timeout=TIMEOUT) == b"\x40\x03\x00\x01\x10"
 
 
 def test_websocket_port_serves_browsers() -> None:

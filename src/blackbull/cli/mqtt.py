@@ -122,7 +122,8 @@ class Doors:
 
 def is_open_to_all(settings: BrokerSettings) -> bool:
     """Return True if others than this machine's own users reach a broker that asks for nothing."""
-    if settings.knows_clients or settings.client_ca or settings.allow_anonymous is not None:
+    certified = settings.client_ca is not None and settings.plain_port is None
+    if settings.knows_clients or certified or settings.allow_anonymous is not None:
         return False
     try:
         return not ip_address(settings.host).is_loopback

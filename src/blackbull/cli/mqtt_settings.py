@@ -33,7 +33,7 @@ class BrokerSettings(MQTTSettings):
         "BB_MQTT_PORT",
         kind=Kind.COUNT,
         maximum=65535,
-        sentence="The port without TLS; 1883 unless there is one with TLS, 0 takes any free one.",
+        sentence="The port without TLS; 1883 unless there is a certificate, 0 takes any free one.",
     )
     tls_port: int | None = setting(
         None,
@@ -137,10 +137,8 @@ class BrokerSettings(MQTTSettings):
 
     @property
     def plain_port(self) -> int | None:
-        """The port without TLS; where one with TLS is asked for, none is opened unasked."""
-        if self.port is None and self.tls_port is None:
-            return DEFAULT_PORT
-        return self.port
+        """The port without TLS; where there is a certificate, none is opened unasked."""
+        return DEFAULT_PORT if self.port is None and not self.cert else self.port
 
     @property
     def levels(self) -> tuple[int, ...]:

@@ -40,7 +40,7 @@ def websocket_handler(
         ctx = ProtocolContext(
             peername=ws.client,
             sockname=ws.connection.server,
-            ssl=None,
+            ssl=ws.connection.ssl,
             connection_id=ws.connection.connection_id,
             protocol="mqtt",
             aggregator=aggregator,

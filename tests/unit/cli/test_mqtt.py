@@ -101,6 +101,8 @@ def test_doors_without_a_password_file_open_to_certificates_only() -> None:
         ({"host": "0.0.0.0", "passwd_file": "p"}, False),
         ({"host": "0.0.0.0", "allow_anonymous": True}, False),
         ({"host": "0.0.0.0", "tls_port": 1, "cert": "c", "client_ca": "a"}, False),
+        ({"host": "0.0.0.0", "tls_port": 1, "cert": "c", "client_ca": "a", "port": 2}, True),
+        ({"host": "0.0.0.0", "tls_port": 1, "cert": "c"}, True),
     ],
 )
 def test_broker_that_is_open_to_all_is_known(given: dict[str, object], expected: bool) -> None:

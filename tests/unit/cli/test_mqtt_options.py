@@ -94,6 +94,7 @@ def test_every_setting_has_a_flag(name: str) -> None:
         (["--tls-port", "8883", "--cert", "c"], "plain_port", None),
         (["--tls-port", "8883", "--cert", "c", "--port", "1883"], "plain_port", 1883),
         (["--websocket-port", "80"], "plain_port", 1883),
+        (["--websocket-port", "80", "--cert", "c"], "plain_port", None),
         (["--versions", "5, 4"], "levels", (4, 5)),
         (["--versions", "4"], "levels", (4,)),
         (["--passwd-file", "p", "--acl-file", "a"], "acl_file", "a"),

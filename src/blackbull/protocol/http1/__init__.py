@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from .connection import HTTP1Connection, render_refusal
+from .connection import HTTP1Connection
 from .events import Data, EndOfMessage, Event, HTTP1RequestHead
 from .head import HeadParser
 from .limits import HTTP1Limits
+from .render import render_refusal
 
 __all__ = [
     "Data",

@@ -10,13 +10,22 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from blackbull.errors import LocalProtocolError, RemoteProtocolError
-from blackbull.protocol.grammar import BARE_LF, comma_list
+from blackbull.protocol.grammar import BARE_LF
 from blackbull.protocol.head import Fields
 
 from .chunked import FORBIDDEN_TRAILERS, ChunkedDecoder
 from .events import END_OF_MESSAGE, Data, EndOfMessage, Event, HTTP1RequestHead
 from .head import HeadParser
-from .render import CLOSE_FIELD, CONTINUE, LAST_CHUNK, prefix, render_fields, status_line
+from .render import (
+    CONTINUE,
+    FRAMING,
+    LAST_CHUNK,
+    prefix,
+    render_fields,
+    render_refusal,
+    sort_fields,
+    status_line,
+)
 from .request_line import check_line_start, malformed, parse_request_line, too_large
 
 # What is expected from the peer
@@ -37,8 +46,6 @@ _IN_CHUNKS: Final = -1
 _UNTIL_CLOSE: Final = -2
 _LEFT_OUT: Final = -3
 
-OURS: Final = frozenset({b"connection", b"keep-alive", b"transfer-encoding"})
-FRAMING: Final = OURS | {b"content-length"}
 BODILESS: Final = frozenset({204, 205, 304})
 
 
@@ -363,22 +370,12 @@ class HTTP1Connection:
         if status < 200:
             raise LocalProtocolError("a final status is 200 or more", spec="RFC 9110 §15")
         head = self._require_head()
-        kept: list[tuple[bytes, bytes]] = []
-        options: list[bytes] = []
-        for name, value in fields:
-            if name in OURS:
-                if name == b"connection" and b"close" in comma_list(value.lower()):
-                    self.keep_alive = False
-            elif name == b"content-length":
-                length = _parse_length(value) if length < 0 else length
-            elif name == b"date":
-                date = b"\r\n"
-                kept.append((name, value))
-            elif name == b"upgrade":
-                options = [b"upgrade"]  # RFC 9110 §7.8
-                kept.append((name, value))
-            else:
-                kept.append((name, value))
+        kept, length, closes, dated, upgrade = sort_fields(fields, length)
+        options = [b"upgrade"] if upgrade else []  # RFC 9110 §7.8
+        if closes:
+            self.keep_alive = False
+        if dated:
+            date = b"\r\n"
         bare = head.method == "HEAD" or status in (204, 304)
         # RFC 9110 §15.3.6: a 205 has no content, and says so
         length = 0 if status == 205 else length
@@ -512,38 +509,3 @@ class HTTP1Connection:
         if self._head is None:
             raise LocalProtocolError("there is no request", spec="RFC 9110 §3.4")
         return self._head
-
-
-def render_refusal(
-    status: int,
-    detail: str,
-    date: bytes,
-    *,
-    fields: Sequence[tuple[bytes, bytes]] = (),
-    bodiless: bool = False,
-) -> bytes:
-    """Return a complete error response that ends the connection.
-
-    Args:
-        status: 400 to 599.
-        detail: A sentence for people; ours, never the peer's text.
-        date: The ``date`` field line and the empty line that ends the head.
-        fields: Extra fields, for example ``retry-after``.
-        bodiless: It answers HEAD.
-
-    Spec:
-        RFC 9110 §15.5, §15.6; RFC 9112 §9.6
-    """
-    content = detail.encode() + b"\n"
-    head = render_fields([*fields, CLOSE_FIELD])
-    out = b"".join((
-        status_line(status), head, b"content-type: text/plain; charset=utf-8\r\ncontent-length: ",
-        b"%d" % len(content), date,
-    ))  # fmt: skip
-    return out if bodiless else out + content
-
-
-def _parse_length(value: bytes) -> int:
-    if not value.isdigit():
-        raise LocalProtocolError(f"{value!r} is no content-length", spec="RFC 9110 §8.6")
-    return int(value)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import Final
 
 from blackbull.errors import LocalProtocolError
-from blackbull.protocol.grammar import is_field_value, is_token
+from blackbull.protocol.grammar import comma_list, is_field_value, is_token
 
 MAX_PREFIXES: Final = 1024
 MAX_LINES: Final = 1024
 MAX_LINE: Final = 256
+
+OURS: Final = frozenset({b"connection", b"keep-alive", b"transfer-encoding"})
+FRAMING: Final = OURS | {b"content-length"}
+"""What the server says of a message, and nobody else."""
 
 CLOSE_FIELD: Final = (b"connection", b"close")
 
@@ -88,3 +92,75 @@ def _render_field(name: bytes, value: bytes) -> bytes:
             _lines.clear()
         _lines[name, value] = line
     return line
+
+
+def sort_fields(
+    fields: Iterable[tuple[bytes, bytes]], length: int
+) -> tuple[list[tuple[bytes, bytes]], int, bool, bool, bool]:
+    """Take apart what an application says in its fields, framing and connection aside.
+
+    Args:
+        fields: Lower-case names.
+        length: Bytes of content to come; -1: what *fields* say.
+
+    Returns:
+        The fields that are sent as they are; the length, -1 if it is unknown; whether they end the
+        connection, have a date, name an upgrade.
+
+    Raises:
+        LocalProtocolError: a content-length is no number.
+
+    Spec:
+        RFC 9110 §7.6.1, §7.8, §8.6
+    """
+    kept: list[tuple[bytes, bytes]] = []
+    closes = dated = upgrade = False
+    for field in fields:
+        name, value = field
+        if name in OURS:
+            if name == b"connection" and b"close" in comma_list(value.lower()):
+                closes = True
+        elif name == b"content-length":
+            length = _parse_length(value) if length < 0 else length
+        else:
+            kept.append(field)
+            if name == b"date":
+                dated = True
+            elif name == b"upgrade":
+                upgrade = True
+    return kept, length, closes, dated, upgrade
+
+
+def render_refusal(
+    status: int,
+    detail: str,
+    date: bytes,
+    *,
+    fields: Sequence[tuple[bytes, bytes]] = (),
+    bodiless: bool = False,
+) -> bytes:
+    """Return a complete error response that ends the connection.
+
+    Args:
+        status: 400 to 599.
+        detail: A sentence for people; ours, never the peer's text.
+        date: The ``date`` field line and the empty line that ends the head.
+        fields: Extra fields, for example ``retry-after``.
+        bodiless: It answers HEAD.
+
+    Spec:
+        RFC 9110 §15.5, §15.6; RFC 9112 §9.6
+    """
+    content = detail.encode() + b"\n"
+    head = render_fields([*fields, CLOSE_FIELD])
+    out = b"".join((
+        status_line(status), head, b"content-type: text/plain; charset=utf-8\r\ncontent-length: ",
+        b"%d" % len(content), date,
+    ))  # fmt: skip
+    return out if bodiless else out + content
+
+
+def _parse_length(value: bytes) -> int:
+    if not value.isdigit():
+        raise LocalProtocolError(f"{value!r} is no content-length", spec="RFC 9110 §8.6")
+    return int(value)

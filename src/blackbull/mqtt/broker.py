@@ -100,7 +100,7 @@ class BrokerActor(Actor):
         self._inbox_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = inf
-        self._decisions: set[asyncio.Task[None]] = set()
+        self._decisions: dict[Inbound, asyncio.Task[None]] = {}
         self._held: list[Callable[[], None]] = []
 
     async def run(self) -> None:
@@ -114,7 +114,7 @@ class BrokerActor(Actor):
             self._loop = None
             if self._timer is not None:
                 self._timer.cancel()
-            for task in list(self._decisions):
+            for task in list(self._decisions.values()):
                 task.cancel()
 
     def stop(self) -> None:
@@ -166,8 +166,7 @@ class BrokerActor(Actor):
     ) -> None:
         """Await *decision* outside the broker; call *then* with what came of it, in a batch."""
         task = asyncio.get_running_loop().create_task(self._decide(inbound, decision, then))
-        self._decisions.add(task)
-        task.add_done_callback(self._decisions.discard)
+        self._decisions[inbound] = task
 
     async def _decide(
         self, inbound: Inbound, decision: Awaitable[object], then: Callable[[object], None]
@@ -178,6 +177,7 @@ class BrokerActor(Actor):
         except Exception as error:
             logger.exception("a hook raised; the client is refused")
             outcome = error
+        self._decisions.pop(inbound, None)
         self._push(Decided(inbound, then, outcome))
 
     # ------------------------------------------------------------------ from the application
@@ -346,6 +346,9 @@ class BrokerActor(Actor):
     def _other(self, message: Message) -> None:
         match message:
             case Detach(inbound=inbound):
+                undecided = self._decisions.pop(inbound, None)
+                if undecided is not None:
+                    undecided.cancel()
                 self._guarded(inbound, inbound.lost)
             case TimedOut(inbound=inbound):
                 self._guarded(inbound, inbound.timed_out)

@@ -68,6 +68,7 @@ class MQTTConnectionActor(Actor, Shell):
         self._transport = transport
         self._link = broker.broker.open(self)
         self._inbound = Inbound(broker.broker, self._link)
+        self._high_water = min(HIGH_WATER, broker.settings.connection_inbox_max_bytes)
         self._unwritten = 0
         self._unparked = asyncio.Event()
         self._unparked.set()
@@ -131,7 +132,7 @@ class MQTTConnectionActor(Actor, Shell):
             await self._writer.write(packets)
             self._unwritten -= len(packets)
             self._broker.broker.stats.bytes_sent += len(packets)
-            if self._link.congested and self._unwritten < HIGH_WATER // 4:
+            if self._link.congested and self._unwritten <= self._high_water // 4:
                 self._link.released()
                 self.flush()
                 self._broker.tell(Writable(self._inbound))
@@ -170,7 +171,7 @@ class MQTTConnectionActor(Actor, Shell):
                 return
             link.out.clear()
             self._unwritten += len(packets)
-            if self._unwritten > HIGH_WATER and not link.ending:
+            if self._unwritten > self._high_water and not link.ending:
                 link.congested = True
         if link.ending and not self._done:
             self._done = True

@@ -10,7 +10,7 @@ import pytest
 
 from blackbull.event import Event, EventDispatcher
 from blackbull.event_aggregator import EventAggregator
-from blackbull.mqtt.auth.requests import ClientInfo, ConnectRequest
+from blackbull.mqtt.auth.requests import AuthStep, ClientInfo, ConnectRequest
 from blackbull.mqtt.binding import FedConnection
 from blackbull.mqtt.broker import BrokerActor
 from blackbull.mqtt.codec.connect import MQTTConnect
@@ -197,6 +197,54 @@ async def test_hook_that_waits_holds_up_its_own_client_only() -> None:
         await turn()
         assert one.take_sent() == b"\x40\x03\x00\x02\x87"
         assert asked == [("one", "slow")]
+
+
+async def test_decision_about_a_client_that_has_left_is_cancelled() -> None:
+    ended: list[str] = []
+
+    async def authenticate(request: ConnectRequest) -> bool:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(request.client_id)
+        return True
+
+    actor = BrokerActor(MQTTSettings(sys_interval=0), hooks=Hooks(authenticate=authenticate))
+    async for broker in started(actor):
+        client = broker.connect("c")
+        await turn()
+        client.reset()
+        await turn()
+        assert ended == ["c"]
+
+
+async def test_name_that_an_exchange_did_not_prove_is_not_believed() -> None:
+    told: list[str | None] = []
+
+    class Exchange:
+        def step(self, data: bytes | None) -> AuthStep:
+            return AuthStep(done=True, ok=True)
+
+    class Method:
+        method = "X"
+
+        def start(self, request: ConnectRequest) -> Exchange:
+            return Exchange()
+
+    def authorize(client: ClientInfo, action: str, topic: str) -> bool:
+        told.append(client.username)
+        return True
+
+    hooks = Hooks(authorize=authorize, enhanced={"X": Method()})
+    async for broker in started(BrokerActor(MQTTSettings(sys_interval=0), hooks=hooks)):
+        view = MemoryConnection()
+        FedConnection(view, broker.actor)
+        connect = MQTTConnect("c", username="root", properties={"authentication_method": "X"})
+        view.feed(encode_packet(connect))
+        await turn()
+        view.feed(publish("t", b"x"))
+        await turn()
+        assert told == [None]
 
 
 async def test_hook_that_raises_refuses_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:

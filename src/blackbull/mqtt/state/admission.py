@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, cast
 
 from blackbull.errors import LimitExceeded
@@ -223,8 +224,10 @@ class Admission:
             return False
         if not step.ok:
             raise Refused(Refusal(reason_code=ReasonCode.NOT_AUTHORIZED))
+        # Who it is was found by the exchange; what CONNECT claims proves nothing.
+        proven = replace(packet, username=None)
         identity = Identity(username=step.username)
-        return self._accept(packet, identity, conversation.properties(step))
+        return self._accept(proven, identity, conversation.properties(step))
 
     def _request(self, packet: MQTTConnect) -> ConnectRequest:
         shell = self._link.shell

@@ -100,6 +100,20 @@ async def test_no_local_keeps_own_messages_away(broker: Broker, qos: int) -> Non
     )  # fmt: skip
 
 
+@spec("MQTT 5.0 §3.8.3.1", "MQTT-3.8.3-3", "of one subscription; another one has its own say")
+@pytest.mark.parametrize("filters", [(("t", NO_LOCAL), "+"), ("+", ("t", NO_LOCAL))])
+async def test_no_local_does_not_speak_for_another_subscription(
+    broker: Broker, filters: tuple[str | tuple[str, int], ...]
+) -> None:
+    a = broker.peer("a")
+    await broker.play(
+        a.joins(),
+        a.send(subscribe(1, *filters)),            a.expect(suback(1, 0, 0)),
+        a.send(publish("t", b"x")),                a.expect(publish("t", b"x")),
+        a.quiet(),
+    )  # fmt: skip
+
+
 @spec("MQTT 5.0 §3.8.3.1", "MQTT-3.8.3-4")
 async def test_no_local_on_a_shared_subscription_is_a_protocol_error(broker: Broker) -> None:
     a = broker.peer("a")

@@ -50,6 +50,13 @@ class House:
         assert self.mqtt.actor is not None
         return self.mqtt.actor.broker
 
+    def narrow(self, peer: Peer) -> None:
+        """Let the system keep little of what *peer* does not read."""
+        mine = peer.writer.get_extra_info("sockname")
+        (view,) = [each for each in self.server.connections if each.peername == mine]
+        sock = view._transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+
     async def fine(self) -> None:
         """Two clients that behave are served as if nothing had been; nothing is left of others."""
         async with connected(self.port) as one, connected(self.port, level=V311) as other:

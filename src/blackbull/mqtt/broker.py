@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from math import inf
@@ -168,6 +168,14 @@ class BrokerActor(Actor):
         task = asyncio.get_running_loop().create_task(self._decide(inbound, decision, then))
         self._decisions[inbound] = task
 
+        def done(task: asyncio.Task[None]) -> None:
+            if self._decisions.get(inbound) is task:
+                del self._decisions[inbound]
+            if isinstance(decision, Coroutine):
+                decision.close()  # if it was cancelled before it began
+
+        task.add_done_callback(done)
+
     async def _decide(
         self, inbound: Inbound, decision: Awaitable[object], then: Callable[[object], None]
     ) -> None:
@@ -177,7 +185,6 @@ class BrokerActor(Actor):
         except Exception as error:
             logger.exception("a hook raised; the client is refused")
             outcome = error
-        self._decisions.pop(inbound, None)
         self._push(Decided(inbound, then, outcome))
 
     # ------------------------------------------------------------------ from the application
@@ -346,9 +353,8 @@ class BrokerActor(Actor):
     def _other(self, message: Message) -> None:
         match message:
             case Detach(inbound=inbound):
-                undecided = self._decisions.pop(inbound, None)
-                if undecided is not None:
-                    undecided.cancel()
+                if inbound.link.session is None and inbound in self._decisions:
+                    self._decisions[inbound].cancel()  # nobody wants in any more
                 self._guarded(inbound, inbound.lost)
             case TimedOut(inbound=inbound):
                 self._guarded(inbound, inbound.timed_out)

@@ -55,8 +55,8 @@ class Inbound:
     """
 
     __slots__ = (
-        "_admission", "_broker", "_conversation", "_have", "_max_packet", "_need", "_parts",
-        "_publishing", "_quick", "_read_size", "_subscribing", "_verdicts", "heard_at",
+        "_admission", "_broker", "_conversation", "_gone", "_have", "_max_packet", "_need",
+        "_parts", "_publishing", "_quick", "_read_size", "_subscribing", "_verdicts", "heard_at",
         "keep_alive", "link",
     )  # fmt: skip
 
@@ -76,6 +76,7 @@ class Inbound:
         self._admission: Admission | None = Admission(broker, link, self._verdicts)
         self._subscribing: Subscribing | None = None
         self._conversation: Conversation | None = None
+        self._gone = False
         link.go_on = self.go_on
 
     # ------------------------------------------------------------------ packets
@@ -215,6 +216,8 @@ class Inbound:
         self.link.parked = False
         self._need = 0
         self.receive(b"")
+        if self._gone and not self.link.parked:
+            self.lost()
 
     # ------------------------------------------------------------------ everything else
 
@@ -332,7 +335,11 @@ class Inbound:
         self._broker.detach(self.link, with_will=True, reason=ReasonCode.KEEP_ALIVE_TIMEOUT)
 
     def lost(self) -> None:
-        """The connection is gone."""
+        """The connection is gone; what the client said before is still looked at."""
+        link = self.link
+        if link.parked and link.session is not None and not link.ending:
+            self._gone = True
+            return
         self._broker.detach(self.link, with_will=True)
         self.link.leave()
 

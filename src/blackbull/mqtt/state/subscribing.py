@@ -67,7 +67,9 @@ class Subscribing:
     def _subscribe(self, session: Session, packet: MQTTSubscribe) -> None:
         subscriptions = self._wanted(packet)
         # Whatever has to be decided is decided before anything is done.
-        codes = [self._judge(each) for each in subscriptions]
+        most = self._broker.settings.max_subscriptions
+        codes = self._permitted(subscriptions[:most])
+        codes += [int(ReasonCode.QUOTA_EXCEEDED)] * (len(subscriptions) - most)
         retained = []
         for number, (code, subscription) in enumerate(zip(codes, subscriptions, strict=True)):
             if code:
@@ -89,6 +91,17 @@ class Subscribing:
         self._link.send(encode_packet(answer, level=self._link.level))
         for subscription in retained:
             self._broker.send_retained(session, subscription)
+
+    def _permitted(self, subscriptions: list[Subscription]) -> list[int]:
+        """Return a Reason Code for each; 0 where nothing is against it."""
+        codes = [self._judge(each) for each in subscriptions]
+        asked = []
+        for each, code in zip(subscriptions, codes, strict=True):
+            if not code:
+                shared = parse_shared(each.filter)
+                asked.append(each.filter if shared is None else shared[1])
+        allowed = iter(self._verdicts.may_all("subscribe", asked))
+        return [code or (0 if next(allowed) else int(ReasonCode.NOT_AUTHORIZED)) for code in codes]
 
     def _wanted(self, packet: MQTTSubscribe) -> list[Subscription]:
         settings = self._broker.settings
@@ -140,8 +153,6 @@ class Subscribing:
             filter = shared[1]
         if not settings.wildcard_available and ("+" in filter or "#" in filter):
             return int(ReasonCode.WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED)
-        if not self._verdicts.may("subscribe", filter):
-            return int(ReasonCode.NOT_AUTHORIZED)
         return 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Final
 
 from ..codec.types import ReasonCode
@@ -23,13 +23,18 @@ class Parked(Exception):
 
     Attributes:
         decision: To be awaited.
-        key: What was asked.
+        key: What was asked; the first of *more*, where there are several.
+        more: All that was asked, when the decision is a list.
     """
 
-    def __init__(self, decision: Awaitable[object], key: tuple[str, str]) -> None:
+    def __init__(
+        self, decision: Awaitable[object], key: tuple[str, str],
+        more: Sequence[tuple[str, str]] = (),
+    ) -> None:  # fmt: skip
         super().__init__(f"{key[0]} is being decided")
         self.decision = decision
         self.key = key
+        self.more = more
 
 
 class Verdicts:
@@ -70,14 +75,41 @@ class Verdicts:
             self._keep((action, topic), known)
         return known is True
 
+    def may_all(self, action: Action, topics: Sequence[str]) -> list[bool]:
+        """Return for each topic whether the client may do *action* to it.
+
+        Raises:
+            Parked: the application has to think about some; about all of them at once, since the
+                packet is looked at from its beginning afterwards.
+        """
+        ask = self._hooks.authorize
+        if ask is None or self.superuser:
+            return [True] * len(topics)
+        waiting: dict[tuple[str, str], Awaitable[object]] = {}
+        for topic in topics:
+            key = (action, topic)
+            if self.known(action, topic) is None and key not in waiting:
+                answer = ask(self._link.info, action, topic)
+                if inspect.isawaitable(answer):
+                    waiting[key] = answer
+                else:
+                    self._keep(key, answer)
+        if waiting:
+            keys = list(waiting)
+            raise Parked(_each(list(waiting.values())), keys[0], keys)
+        return [self.known(action, topic) is True for topic in topics]
+
     def known(self, what: str, about: str) -> object:
         """Return what was decided; None if nothing was."""
         return None if self._known is None else self._known.get((what, about))
 
     def remember(self, parked: Parked, outcome: object) -> None:
         """Keep what came of a decision; one that failed is a refusal."""
-        failed = isinstance(outcome, BaseException) or outcome is None
-        self._keep(parked.key, ReasonCode.SERVER_UNAVAILABLE if failed else outcome)
+        keys = parked.more or (parked.key,)
+        outcomes = outcome if parked.more and isinstance(outcome, list) else [outcome] * len(keys)
+        for key, each in zip(keys, outcomes, strict=True):
+            failed = isinstance(each, BaseException) or each is None
+            self._keep(key, ReasonCode.SERVER_UNAVAILABLE if failed else each)
 
     def trim(self) -> None:
         """Forget all if it is too much; between two packets, each of which needs all of its own."""
@@ -91,3 +123,13 @@ class Verdicts:
             self._known = {}
         self._known[key] = outcome
         self._size += len(key[1])
+
+
+async def _each(decisions: list[Awaitable[object]]) -> list[object]:
+    """Await one after another."""
+    try:
+        return [await decision for decision in decisions]
+    finally:
+        for decision in decisions:
+            if isinstance(decision, Coroutine):
+                decision.close()  # one that was not reached

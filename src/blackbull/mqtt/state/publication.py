@@ -30,12 +30,16 @@ class Publication:
         expires_at: When it is not worth sending any more, by the broker's clock.
         publisher: The client that sent it; empty for the application and the broker itself.
 
+    Attributes:
+        head_key: Which packet *head* belongs to: the level, times 256, plus its first byte.
+        head: That packet up to and with its topic, of the length that *tail* makes it.
+
     Spec:
         MQTT 5.0 §3.3
     """
 
     __slots__ = (
-        "_head", "_head_key", "_properties", "expires_at", "payload_at", "publisher", "qos",
+        "_properties", "expires_at", "head", "head_key", "payload_at", "publisher", "qos",
         "raw_topic", "retain", "tail",
     )  # fmt: skip
 
@@ -57,8 +61,8 @@ class Publication:
         self.retain = retain
         self.expires_at = expires_at
         self.publisher = publisher
-        self._head_key = -1
-        self._head = b""
+        self.head_key = -1
+        self.head = b""
         self._properties: Mapping[str, object] | None = None
 
     @property
@@ -83,16 +87,6 @@ class Publication:
         """Bytes that keeping it costs, about."""
         return len(self.raw_topic) + len(self.tail)
 
-    def know_head(self, key: int, head: bytes) -> None:
-        """Take over a packet's head as it came.
-
-        Args:
-            key: The level, times 256, plus the first byte of the packet.
-            head: The packet up to and with its topic.
-        """
-        self._head_key = key
-        self._head = head
-
     def packet(self, level: int, first: int, packet_id: int) -> bytes:
         """Return the PUBLISH packet for a subscriber that gets nothing of its own in it.
 
@@ -106,14 +100,14 @@ class Publication:
         """
         key = level << 8 | first
         tail = self.tail if level == 5 else self.tail[self.payload_at :]
-        if key != self._head_key:
+        if key != self.head_key:
             topic = self.raw_topic
             more = len(tail) + 2 if first & 6 else len(tail)
-            self._head = publish_head(first, topic, more)
-            self._head_key = key
+            self.head = publish_head(first, topic, more)
+            self.head_key = key
         if first & 6:
-            return self._head + packet_id.to_bytes(2, "big") + tail
-        return self._head + tail
+            return self.head + packet_id.to_bytes(2, "big") + tail
+        return self.head + tail
 
     def special_packet(
         self,

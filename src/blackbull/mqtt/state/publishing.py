@@ -123,7 +123,8 @@ class Publishing:
         rest = topic_end + 2
         if rest + level5 > after or (level5 and data[rest]):
             return False
-        route = self._routes.get(data[body + 2 : topic_end])
+        raw_topic = data[body + 2 : topic_end]
+        route = self._routes.get(raw_topic)
         if route is None or route.refusal or not (route.targets or route.groups):
             return False
         raw_id = data[topic_end:rest]
@@ -136,16 +137,21 @@ class Publishing:
         elif session.received:
             return False
         publication = Publication(
-            data[body + 2 : topic_end],
+            raw_topic,
             data[rest:after] if level5 else b"\0" + data[rest:after],
             1,
             first >> 1 & 3,
             publisher=session.client_id,
         )
-        publication.know_head(link.level << 8 | first, data[at:topic_end])
-        self._broker.stats.publish_received += 1
-        self._broker.router.publish(publication, route, session)
-        link.send((b"\x40\x02" if first == 0x32 else b"\x50\x02") + raw_id)
+        publication.head_key = link.level << 8 | first
+        publication.head = data[at:topic_end]
+        broker = self._broker
+        broker.stats.publish_received += 1
+        broker.router.publish(publication, route, session)
+        out = link.out
+        if not out:
+            link.dirty.append(link)
+        out.append((b"\x40\x02" if first == 0x32 else b"\x50\x02") + raw_id)
         if self._tap is not None:
             self._tap(publication)
         if self._inline is not None and self._tapped:

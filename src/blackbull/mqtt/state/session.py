@@ -206,7 +206,11 @@ class Session(Subscriber):
         out = link.out
         if not out:
             link.dirty.append(link)
-        out.append(publication.packet(link.level, first, packet_id))
+        level = link.level
+        if level == 5 and publication.head_key == 0x500 | first:
+            out.append(publication.head + packet_id.to_bytes(2, "big") + publication.tail)
+        else:
+            out.append(publication.packet(level, first, packet_id))
 
     def _transmit(self, link: Link, entry: Entry) -> None:
         """Send a message with QoS 1 or 2 under a Packet Identifier that is free."""

@@ -8,6 +8,10 @@ from tests.mqtt_packets import (
     AS_PUBLISHED,
     IF_NEW,
     NO_RETAINED,
+    PUBLISH,
+    SUBACK,
+    connect,
+    encode,
     header,
     puback,
     pubcomp,
@@ -22,6 +26,7 @@ from tests.mqtt_packets import (
     unsubscribe,
 )
 from tests.mqtt_server import Broker
+from tests.mqtt_world import World
 from tests.spec import spec
 
 
@@ -259,3 +264,27 @@ async def test_duplicate_of_qos_2_does_not_retain_again(broker: Broker) -> None:
                                                    b.expect_kind(3),
     )  # fmt: skip
     assert b.heard[-1]["payload"] == b"new"
+
+
+@spec("MQTT 5.0 §3.3.1.3", "MQTT-3.3.1-9", "MQTT-4.6.0-5", "in parts, and nothing overtakes them")
+def test_retained_messages_of_a_large_store_come_before_what_is_published_meanwhile() -> None:
+    """Gap 12: thousands of them do not stall the broker, and each topic keeps its order."""
+    world = World(max_queued_messages=10)
+    a, p = world.peer("a"), world.peer("p")
+    p.says(connect())
+    for n in range(1500):
+        p.says(publish(f"t/{n}", b"old", retain=True))
+    a.says(connect())
+    a.dials(subscribe(1, ("t/#", 1)))
+    p.receives(b"".join(encode(publish(f"t/{n}", b"new", retain=True), 5) for n in range(1500)))
+    a.dials(subscribe(2, "u"))
+    heard = a.hears()
+    answers = [each.kind for each in heard if each.kind != PUBLISH]
+    assert answers == [SUBACK, SUBACK]
+    assert heard[0].kind == SUBACK
+    came: dict[object, list[object]] = {}
+    for each in heard:
+        if each.kind == PUBLISH:
+            came.setdefault(each["topic"], []).append((each["payload"], each["retain"]))
+    assert len(came) == 1500
+    assert all(each == [(b"old", True), (b"new", False)] for each in came.values())

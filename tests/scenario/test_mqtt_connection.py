@@ -247,6 +247,19 @@ async def test_read_loop_ends_when_it_is_cancelled(broker: BrokerActor) -> None:
     await until(lambda: broker.broker.connected == 0)
 
 
+async def test_connection_that_ended_is_wound_up_at_once(broker: BrokerActor) -> None:
+    """S49: without waiting for what cannot come any more."""
+    loop = asyncio.get_running_loop()
+    visits = [Visit(broker, name) for name in "abcde"]
+    for visit in visits:
+        await visit.joins()
+    began = loop.time()
+    for visit in visits:
+        await visit.gone()
+        assert visit.writer.closed
+    assert loop.time() - began < 1.0
+
+
 @spec("MQTT 5.0 §3.1.2.5", "MQTT-3.1.2-8")
 @pytest.mark.parametrize("how", ["end of stream", "cancelled", "goodbye"])
 async def test_detach_always_reaches_the_broker(broker: BrokerActor, how: str) -> None:

@@ -23,7 +23,7 @@ from .auth.requests import Transport
 from .binding import peer_certificate
 from .broker import BrokerActor
 from .codec.framer import PacketFramer
-from .inbox import Close, Detach, Received, Send, TimedOut, Writable
+from .inbox import Close, Decided, Detach, Received, Send, TimedOut, Writable
 from .state.inbound import Inbound
 from .state.link import Shell, T
 from .state.publication import Publication
@@ -123,6 +123,14 @@ class MQTTConnectionActor(Actor, Shell):
     def detach(self) -> None:
         """Tell the broker that the connection is gone."""
         self._broker.tell(Detach(self._inbound))
+        self._broker.tell(Decided(self._inbound, self._end, None))
+
+    def _end(self, outcome: object) -> None:
+        """The broker knows: there is nothing more to be written than what is in the inbox."""
+        self._closed.set()
+        if not self._done:
+            self._done = True
+            self.offer(Close())
 
     # ------------------------------------------------------------------ writing
 

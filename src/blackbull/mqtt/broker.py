@@ -25,6 +25,7 @@ from .settings import MQTTSettings
 from .state.broker import Broker, Notice
 from .state.hooks import Hooks
 from .state.inbound import Inbound
+from .state.link import Link
 from .state.local import LocalSubscriber, LocalSubscription
 from .state.publication import EMPTY, Publication, make_publication
 from .state.session import Subscription
@@ -404,8 +405,17 @@ class BrokerActor(Actor):
                 link.cut()
             if observed:
                 self.observation.on_sent(link)
-            link.shell.flush()
+            try:
+                link.shell.flush()
+            except Exception:
+                self._unwritable(link)
         dirty.clear()
+
+    def _unwritable(self, link: Link) -> None:
+        """A connection that cannot be written to costs itself, not the others."""
+        logger.exception("a client could not be written to; it is given up")
+        self.broker.detach(link, with_will=True, reason=ReasonCode.UNSPECIFIED_ERROR)
+        link.leave()
 
     def _pass_on(self) -> None:
         tapped = self.broker.router.tapped

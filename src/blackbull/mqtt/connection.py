@@ -12,6 +12,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from math import inf
 from typing import Final, cast
 
 from blackbull.abc import Address, ProtocolContext, Reader, Writer
@@ -69,6 +70,8 @@ class MQTTConnectionActor(Actor, Shell):
         self._link = broker.broker.open(self)
         self._inbound = Inbound(broker.broker, self._link)
         self._high_water = min(HIGH_WATER, broker.settings.connection_inbox_max_bytes)
+        self._since = 0.0
+        self._timeout: asyncio.Timeout | None = None
         self._unwritten = 0
         self._unparked = asyncio.Event()
         self._unparked.set()
@@ -90,27 +93,46 @@ class MQTTConnectionActor(Actor, Shell):
         It ends at the end of the stream, when the client says DISCONNECT or breaks a rule, after
         too long a silence, and when it is cancelled.
         """
+        self._since = self._broker.time()
         while not self._done:
-            await self._unparked.wait()
             try:
-                async with asyncio.timeout(self._patience()):
+                async with asyncio.timeout_at(self._deadline()) as timeout:
+                    self._timeout = timeout if self._link.session is None else None
+                    await self._unparked.wait()
                     data = await reader.read(CHUNK)
             except TimeoutError:
-                self._broker.tell(TimedOut(self._inbound))
-                return
+                data = b""
             except TransportError:
                 return
+            finally:
+                self._timeout = None
             if data:
                 await self._broker.send(Received(self._inbound, data))
             elif reader.at_eof():
                 return
+            elif self._broker.time() >= (self._deadline() or inf):
+                await self._give_up()
+                return
             else:
                 await asyncio.sleep(IDLE_POLL)
 
-    def _patience(self) -> float | None:
+    def _deadline(self) -> float | None:
+        """When the client has been silent, or has not been accepted, for too long."""
         if self._link.session is None:
-            return self._broker.settings.connect_timeout or None
-        return self._inbound.keep_alive or None
+            patience = self._broker.settings.connect_timeout
+            return self._since + patience if patience else None
+        patience = self._inbound.keep_alive
+        return self._inbound.heard_at + patience if patience else None
+
+    async def _give_up(self) -> None:
+        """End the connection; whoever tells the broker that it is gone lets the client be told."""
+        if self._link.session is None:
+            allowed = self._broker.settings.connect_timeout
+            self.record_limit(LimitExceeded("mqtt_connect_timeout", allowed=allowed, seen=allowed))
+        self._broker.tell(TimedOut(self._inbound))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1.0):
+                await self.settled()
 
     async def _run_inline(self, publications: list[Publication]) -> None:
         for publication in publications:
@@ -170,6 +192,11 @@ class MQTTConnectionActor(Actor, Shell):
     def flush(self) -> None:
         """Put what the broker has for the client into the inbox."""
         link = self._link
+        if self._timeout is not None and link.session is not None:
+            # It is accepted: from now on another time counts.
+            if not self._timeout.expired():
+                self._timeout.reschedule(self._deadline())
+            self._timeout = None
         if link.congested and not link.ending:
             return
         if link.out:

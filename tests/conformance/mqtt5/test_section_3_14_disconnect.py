@@ -108,3 +108,61 @@ async def test_disconnect_of_the_server_has_no_session_expiry(broker: Broker) ->
         a.refused(0x8E),
         b.send(header(0x41, b"\0\1")),             b.refused(0x81),
     )  # fmt: skip
+
+
+@spec("MQTT 5.0 §4.11", "0x9C Use another server, 0x9D Server moved, 0x98 Administrative action",
+      "MQTT-3.14.4-1", "MQTT-3.14.4-2")  # fmt: skip
+@pytest.mark.parametrize(
+    ("code", "reference"), [(0x9C, "other.example"), (0x9D, "[2001:db8::1]:1883"), (0x98, "")]
+)
+async def test_client_is_sent_away_while_it_is_connected(
+    broker: Broker, code: int, reference: str
+) -> None:
+    """Its Will is published, and its session goes on."""
+    a, b, old = broker.peer("a"), broker.peer("b"), broker.peer("old", 4)
+    sent = {"server_reference": reference} if reference else {}
+
+    async def sends_away(port: int) -> None:
+        assert broker.mqtt.disconnect("a", reason_code=code, **sent)
+        assert broker.mqtt.disconnect("old", reason_code=code, **sent)
+        assert not broker.mqtt.disconnect("nobody")
+
+    await broker.play(
+        b.joins(),
+        b.send(subscribe(1, "will/+")),            b.expect(suback(1, 0)),
+        a.joins(session_expiry_interval=60, will=Will("will/a", b"gone")),
+        old.joins(),
+        sends_away,
+        a.expect(disconnect(code, server_reference=reference or None)), a.closed(),
+        old.closed(),
+        b.expect(publish("will/a", b"gone")),
+        a.joins(clean=False, session_present=True),
+    )  # fmt: skip
+
+
+@spec("MQTT 5.0 §3.14.2.2", "MQTT-3.1.2-24", "a Server Reference that the client cannot take")
+async def test_client_is_sent_away_with_more_than_it_takes_is_told_the_code(
+    broker: Broker,
+) -> None:
+    a = broker.peer("a")
+
+    async def sends_away(port: int) -> None:
+        assert broker.mqtt.disconnect("a", reason_code=0x9D, server_reference="x" * 100)
+
+    await broker.play(
+        a.joins(maximum_packet_size=50),
+        sends_away,
+        a.expect(disconnect(0x9D, server_reference=None)), a.closed(),
+    )  # fmt: skip
+
+
+@spec("MQTT 5.0 §3.14.2.1", "MQTT-3.14.2-1", "a code that servers do not send")
+@pytest.mark.parametrize("code", [0x00, 0x04, 0x7F, 0x84, 0x86, 0xFF])
+async def test_client_cannot_be_sent_away_with_a_code_that_servers_do_not_send(
+    broker: Broker, code: int
+) -> None:
+    a = broker.peer("a")
+    await broker.play(a.joins())
+    with pytest.raises(ValueError, match=f"0x{code:02X}"):
+        broker.mqtt.disconnect("a", reason_code=code)
+    await broker.play(a.quiet())

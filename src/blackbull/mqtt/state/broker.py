@@ -98,7 +98,7 @@ class Broker:
 
     def open(self, shell: Shell) -> Link:
         """Return the link of a connection whose client has not said CONNECT yet."""
-        return Link(shell, dirty=self.dirty, stats=self.stats)
+        return Link(shell, dirty=self.dirty, waiting=self.waiting, stats=self.stats)
 
     def told(self, kind: str) -> bool:
         """Return True when the application wants to be told of such happenings."""
@@ -196,12 +196,14 @@ class Broker:
     def end_session(self, session: Session) -> None:
         """Forget *session*; a will that is due later is published now (MQTT-3.1.3-9)."""
         self.sessions.pop(session.client_id, None)
+        handed = session.hand_over(for_good=True)
         for filter in list(session.subscriptions):
             self._remove(session, filter)
         session.subscriptions.clear()
         session.inflight.clear()
         session.queue = None
         session.expires_at = inf
+        self.router.hand_on(handed, left_by=session)
         if session.will is not None and session.will_at != inf:
             self._publish_will(session)
 
@@ -286,32 +288,32 @@ class Broker:
             return
         self.router.forget_routes()
         link.plain = False
-        self.waiting.append(link)
         link.backlog = _backlog(subscription, found)
         self._send_backlog(link)
 
     def go_on(self) -> bool:
         """Send the next part of every backlog; True while there is more that can be sent."""
-        waiting = self.waiting
-        self.waiting = [link for link in waiting if link.backlog is not None]
-        more = False
+        waiting = self.waiting[:]
+        self.waiting.clear()
         for link in waiting:
-            more = self._send_backlog(link) or more
-        return more
+            self._send_backlog(link)
+        return bool(self.waiting)
 
-    def _send_backlog(self, link: Link) -> bool:
-        """Send the next part of a backlog; True if more could be sent at once."""
+    def _send_backlog(self, link: Link) -> None:
+        """Send the next part of a backlog."""
         session = link.session
         backlog = link.backlog
         if session is None or backlog is None:
-            return False
+            return
         for _ in range(min(BACKLOG_STEP, len(backlog))):
             if not session.send_retained(link, backlog[0]):
-                return False
+                link.stalled = True
+                return
             backlog.popleft()
         if not backlog:
             self._backlog_sent(session, link)
-        return link.backlog is not None
+        if link.backlog is not None:
+            self.waiting.append(link)
 
     def _backlog_sent(self, session: Session, link: Link) -> None:
         """Send what came behind a backlog, then begin the next one."""
@@ -329,7 +331,6 @@ class Broker:
         if link.backlog:
             return
         link.backlog = None
-        self.waiting = [other for other in self.waiting if other is not link]
         link.find_plain(self.settings.max_packet_size)
         self.router.forget_routes()
         session.pump()

@@ -64,6 +64,7 @@ class Link:
     Args:
         shell: Does its I/O.
         dirty: The broker's list of links that have something to write.
+        waiting: The broker's list of links whose backlog goes on in the next batch.
         stats: The broker's figures.
 
     Attributes:
@@ -84,7 +85,9 @@ class Link:
         backlog: Retained messages that are being sent to it.
         behind: QoS 0 messages that came meanwhile.
         asked: Subscriptions whose retained messages are to be sent after these.
+        stalled: The backlog waits for the client to read, or to acknowledge.
         dirty: The broker's list of links that have something to write.
+        waiting: The broker's list of links whose backlog goes on in the next batch.
         go_on: Handles the packets that came while the link was parked.
         plain: It can be given the very bytes that another client of its level sent.
     """
@@ -93,10 +96,13 @@ class Link:
         "_client_id", "_held", "_info", "_last", "_username", "aliases", "asked", "backlog",
         "behind", "congested", "dirty", "drop_when_slow", "ending", "go_on", "goodbye", "level",
         "max_held", "max_packet", "out", "outstanding", "parked", "plain",
-        "problem_information", "session", "shell", "stats", "topic_alias_maximum", "window",
+        "problem_information", "session", "shell", "stalled", "stats", "topic_alias_maximum",
+        "waiting", "window",
     )  # fmt: skip
 
-    def __init__(self, shell: Shell, *, dirty: list[Link], stats: Stats) -> None:
+    def __init__(
+        self, shell: Shell, *, dirty: list[Link], waiting: list[Link], stats: Stats
+    ) -> None:
         self.shell = shell
         self.stats = stats
         self.level = 5
@@ -123,6 +129,8 @@ class Link:
         self.plain = True
         self.go_on: Callable[[], None] = _nothing
         self.dirty = dirty
+        self.waiting = waiting
+        self.stalled = False
         self._held = 0
         self._last = 0
 
@@ -176,6 +184,12 @@ class Link:
                 self.end(ReasonCode.QUOTA_EXCEEDED)
         self.stats.publish_dropped += count
         return False
+
+    def catch_up(self) -> None:
+        """Let the backlog go on in this batch, if it waited for the client."""
+        if self.stalled:
+            self.stalled = False
+            self.waiting.append(self)
 
     def released(self) -> None:
         """The peer has taken what was written: nothing is kept back any more."""
@@ -240,9 +254,9 @@ class Link:
         if not self.ending:
             self.ending = True
             self._last = len(self.out)
-            self.congested = True  # whoever has something for it finds out that it is too late
-            if not self.out or self not in self.dirty:
+            if self.congested or not self.out:
                 self.dirty.append(self)
+            self.congested = True  # whoever has something for it finds out that it is too late
 
     def cut(self) -> None:
         """Forget what was put behind the last words, in the same batch or later.

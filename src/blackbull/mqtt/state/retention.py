@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 from blackbull.errors import LimitExceeded
@@ -23,13 +24,14 @@ class Retention:
         MQTT 5.0 §3.3.1.3
     """
 
-    __slots__ = ("_own", "_settings", "_tree", "bytes")
+    __slots__ = ("_next_expiry", "_own", "_settings", "_tree", "bytes")
 
     def __init__(self, settings: MQTTSettings) -> None:
         self.bytes = 0
         self._settings = settings
         self._tree: RetainedTree[Publication] = RetainedTree()
-        self._own = 0
+        self._own: set[str] = set()
+        self._next_expiry = inf  # none expires before
 
     def __len__(self) -> int:
         """Topics with a retained message, those of the broker itself included."""
@@ -42,26 +44,33 @@ class Retention:
             LimitExceeded: there is no room for it; what was there stays.
         """
         topic = publication.topic
-        known = self._tree.get(topic)
         if publication.payload_at == len(publication.tail):
-            if known is not None:
-                self._tree.remove(topic)
-                self.bytes -= known.size
+            self._forget(topic)
             return
-        freed = 0 if known is None else known.size
-        if not self._fits(publication.size - freed, new=known is None):
+        if not self._fits(publication, topic) and self._next_expiry <= now:
             self.sweep(now)
-            known = self._tree.get(topic)
-            freed = 0 if known is None else known.size
-            self._check(publication.size - freed, new=known is None)
+        self._check(publication, topic)
+        self.bytes += publication.size - self._counted(topic)
+        self._own.discard(topic)
         self._tree.put(topic, publication)
-        self.bytes += publication.size - freed
+        self._next_expiry = min(self._next_expiry, publication.expires_at)
+
+    def _forget(self, topic: str) -> None:
+        self.bytes -= self._counted(topic)
+        self._own.discard(topic)
+        self._tree.remove(topic)
+
+    def _counted(self, topic: str) -> int:
+        """Return what the message of *topic* counts for, in bytes."""
+        known = None if topic in self._own else self._tree.get(topic)
+        return 0 if known is None else known.size
 
     def show(self, publication: Publication) -> None:
         """Retain a message of the broker itself, which no limit counts."""
-        if self._tree.get(publication.topic) is None:
-            self._own += 1
-        self._tree.put(publication.topic, publication)
+        topic = publication.topic
+        self.bytes -= self._counted(topic)
+        self._own.add(topic)
+        self._tree.put(topic, publication)
 
     def matching(self, filter: str, *, now: float) -> list[Publication]:
         """Return what *filter* matches and has not expired."""
@@ -69,27 +78,32 @@ class Retention:
 
     def sweep(self, now: float) -> None:
         """Forget what has expired."""
-        for filter in ("#", "$SYS/#"):
-            expired = [(at, old) for at, old in self._tree.match(filter) if old.expires_at <= now]
-            for topic, publication in expired:
-                self._tree.remove(topic)
-                self.bytes -= publication.size
+        expired: list[str] = []
+        self._next_expiry = inf
+        for topic in self._tree:
+            found = self._tree.get(topic)
+            if found is not None and found.expires_at <= now:
+                expired.append(topic)
+            elif found is not None:
+                self._next_expiry = min(self._next_expiry, found.expires_at)
+        for topic in expired:
+            self._forget(topic)
 
-    def _fits(self, size: int, *, new: bool) -> bool:
+    def _fits(self, publication: Publication, topic: str) -> bool:
         try:
-            self._check(size, new=new)
+            self._check(publication, topic)
         except LimitExceeded:
             return False
         return True
 
-    def _check(self, size: int, *, new: bool) -> None:
+    def _check(self, publication: Publication, topic: str) -> None:
         settings = self._settings
-        count = len(self._tree) - self._own + new
+        new = topic in self._own or topic not in self._tree
+        count = len(self._tree) - len(self._own) + new
         if count > settings.max_retained:
             raise LimitExceeded("mqtt_max_retained", allowed=settings.max_retained, seen=count)
-        if self.bytes + size > settings.max_retained_bytes:
+        size = self.bytes + publication.size - self._counted(topic)
+        if size > settings.max_retained_bytes:
             raise LimitExceeded(
-                "mqtt_max_retained_bytes",
-                allowed=settings.max_retained_bytes,
-                seen=self.bytes + size,
+                "mqtt_max_retained_bytes", allowed=settings.max_retained_bytes, seen=size
             )

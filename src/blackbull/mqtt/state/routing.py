@@ -237,7 +237,7 @@ class Router:
         self.settle()
         stats = self._stats
         for at in range(0, len(packets), size):
-            member = group.next(qos=0)
+            member = group.next(qos=0, generation=self.generation)
             link = None if member is None else member.link
             if link is None:
                 stats.publish_dropped += 1
@@ -299,7 +299,7 @@ class Router:
     def _deliver_shared(
         self, publication: Publication, group: Group, other_than: Subscriber | None
     ) -> None:
-        member = group.next(qos=publication.qos, other_than=other_than)
+        member = group.next(qos=publication.qos, generation=self.generation, other_than=other_than)
         if member is None:
             self._stats.publish_dropped += 1
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -127,8 +128,9 @@ class Session(Subscriber):
     """
 
     __slots__ = (
-        "_packet_id", "_queued_bytes", "_replay", "_settings", "_stats", "dropped", "expires_at",
-        "expiry", "inflight", "queue", "received", "subscriptions", "will", "will_at",
+        "_next_expiry", "_packet_id", "_queued_bytes", "_replay", "_settings", "_stats", "dropped",
+        "expires_at", "expiry", "inflight", "queue", "received", "subscriptions", "will",
+        "will_at",
     )  # fmt: skip
 
     def __init__(self, client_id: str, *, settings: MQTTSettings, stats: Stats) -> None:
@@ -145,6 +147,7 @@ class Session(Subscriber):
         self.dropped = 0
         self._packet_id = 0
         self._queued_bytes = 0
+        self._next_expiry = inf  # of what waits; none that waits expires before
         self._replay: deque[int] | None = None
         self._settings = settings
         self._stats = stats
@@ -199,6 +202,14 @@ class Session(Subscriber):
         packet_id = self._packet_id % 65535 + 1
         while packet_id in inflight:
             packet_id = packet_id % 65535 + 1
+        level = link.level
+        if level == 5 and publication.head_key == 0x500 | first:
+            packet = publication.head + packet_id.to_bytes(2, "big") + publication.tail
+        else:
+            packet = publication.packet(level, first, packet_id)
+        if len(packet) > link.max_packet:  # it came with an alias, or is the application's
+            self._stats.publish_dropped += 1
+            return
         self._packet_id = packet_id
         inflight[packet_id] = (publication, first, (), group)
         link.outstanding += 1
@@ -206,11 +217,7 @@ class Session(Subscriber):
         out = link.out
         if not out:
             link.dirty.append(link)
-        level = link.level
-        if level == 5 and publication.head_key == 0x500 | first:
-            out.append(publication.head + packet_id.to_bytes(2, "big") + publication.tail)
-        else:
-            out.append(publication.packet(level, first, packet_id))
+        out.append(packet)
 
     def _transmit(self, link: Link, entry: Entry) -> None:
         """Send a message with QoS 1 or 2 under a Packet Identifier that is free."""
@@ -232,6 +239,9 @@ class Session(Subscriber):
         while len(queue) >= settings.max_queued_messages or (
             self._queued_bytes + size > settings.max_queued_bytes
         ):
+            if self._next_expiry <= self._stats.now:
+                self._drop_expired(queue)
+                continue
             if len(queue) >= settings.max_queued_messages:
                 self._overflow(len(queue) + 1)
             else:
@@ -241,6 +251,16 @@ class Session(Subscriber):
             self._queued_bytes -= queue.popleft()[0].size
         queue.append(entry)
         self._queued_bytes += size
+        self._next_expiry = min(self._next_expiry, entry[0].expires_at)
+
+    def _drop_expired(self, queue: deque[Entry]) -> None:
+        now = self._stats.now
+        kept = [entry for entry in queue if entry[0].expires_at > now]
+        self._stats.publish_dropped += len(queue) - len(kept)
+        self._next_expiry = min((entry[0].expires_at for entry in kept), default=inf)
+        self._queued_bytes = sum(entry[0].size for entry in kept)
+        queue.clear()
+        queue.extend(kept)
 
     def _overflow(self, seen: int, *, of: str = "messages") -> None:
         self._stats.publish_dropped += 1
@@ -264,6 +284,7 @@ class Session(Subscriber):
                 return
             replay.popleft()
         if link.backlog is not None:
+            link.catch_up()
             return  # what is retained is older than what waits
         queue = self.queue
         while queue and link.outstanding < link.window and not link.congested:
@@ -271,10 +292,8 @@ class Session(Subscriber):
             self._queued_bytes -= entry[0].size
             if entry[0].expires_at <= self._stats.now:
                 self._stats.publish_dropped += 1
-            elif entry[1] & 6:
-                self._transmit(link, entry)
             else:
-                link.send_publication(entry[0], entry[1], 0, entry[2])
+                self._transmit(link, entry)
 
     def send_retained(self, link: Link, entry: Entry) -> bool:
         """Send a retained message; False: not before the client takes or acknowledges some."""
@@ -329,9 +348,7 @@ class Session(Subscriber):
             # An identifier that is not in use is no reason to end a connection: MQTT 5.0 §3.4.
             return ReasonCode.PROTOCOL_ERROR if packet_id in self.inflight else 0
         del self.inflight[packet_id]
-        link.outstanding -= 1
-        if self.queue or self._replay:
-            self.pump()
+        self._done(packet_id, link)
         return 0
 
     def taken(self, packet_id: int, link: Link, reason: int) -> int:
@@ -364,38 +381,49 @@ class Session(Subscriber):
         if packet_id not in self.inflight:
             return
         del self.inflight[packet_id]
-        if link.outstanding:
+        self._done(packet_id, link)
+
+    def _done(self, packet_id: int, link: Link) -> None:
+        # What is not sent again yet takes no room.
+        if not self._replay or packet_id not in self._replay:
             link.outstanding -= 1
-        if self.queue or self._replay:
+        if self.queue or self._replay or link.backlog is not None:
             self.pump()
 
     # ------------------------------------------------------------------ the client leaves
 
-    def hand_over(self) -> list[Entry]:
+    def hand_over(self, *, for_good: bool = False) -> list[Entry]:
         """Take out what a shared subscription gave to this client and another may have instead.
 
         A QoS 2 message that is under way stays: its delivery is completed here or never.
 
+        Args:
+            for_good: The session ends: a member that is away may have it, too.
+
         Spec:
             MQTT 5.0 §4.8.2 (MQTT-4.8.2-4, MQTT-4.8.2-5)
         """
+        entries = [each for each in (*self.inflight.values(), *(self.queue or ())) if each]
+        groups = {
+            group: group.has_other(self, away=for_good)
+            for group in {entry[3] for entry in entries}
+            if group is not None
+        }
+        if not any(groups.values()):
+            return []
         under_way = [
             packet_id
             for packet_id, entry in self.inflight.items()
-            if entry is not None and not entry[1] & 4 and self._another_may_have(entry)
+            if entry is not None and not entry[1] & 4 and _belongs_to(entry, groups)
         ]
         handed = [entry for each in under_way if (entry := self.inflight.pop(each))]
         if self.queue:
             kept: deque[Entry] = deque()
             for entry in self.queue:
-                (handed if self._another_may_have(entry) else kept).append(entry)
+                (handed if _belongs_to(entry, groups) else kept).append(entry)
             self.queue = kept
             self._queued_bytes = sum(entry[0].size for entry in kept)
         return handed
-
-    def _another_may_have(self, entry: Entry) -> bool:
-        group = entry[3]
-        return group is not None and group.has_other(self)
 
     def keep_backlog(self, backlog: deque[Entry]) -> None:
         """The connection ended before its backlog was sent: QoS 1 and 2 messages wait on."""
@@ -407,3 +435,8 @@ class Session(Subscriber):
     def queued_bytes(self) -> int:
         """What the messages that wait hold together."""
         return self._queued_bytes
+
+
+def _belongs_to(entry: Entry, groups: Mapping[Group, bool]) -> bool:
+    group = entry[3]
+    return group is not None and groups[group]

@@ -46,13 +46,15 @@ class Group:
         MQTT 5.0 §4.8.2
     """
 
-    __slots__ = ("_ring", "_turn", "filter", "members", "name")
+    __slots__ = ("_generation", "_here", "_ring", "_turn", "filter", "members", "name")
 
     def __init__(self, name: str, filter: str) -> None:
         self.name = name
         self.filter = filter
         self.members: dict[Subscriber, Subscription] = {}
         self._ring: list[Subscriber] = []
+        self._here: list[Subscriber] = []
+        self._generation = -1
         self._turn = 0
 
     def join(self, member: Subscriber, subscription: Subscription) -> None:
@@ -69,33 +71,46 @@ class Group:
         """Return what each member gets."""
         return [Target(member, subscription) for member, subscription in self.members.items()]
 
-    def has_other(self, member: Subscriber) -> bool:
-        """Return True when somebody else than *member* is there."""
-        return any(other is not member and other.connected for other in self._ring)
+    def has_other(self, member: Subscriber, *, away: bool) -> bool:
+        """Return True when somebody else than *member* is there, or a member at all if *away*."""
+        return any(other is not member and (away or other.connected) for other in self._ring)
 
-    def next(self, *, qos: int, other_than: Subscriber | None = None) -> Subscriber | None:
+    def next(
+        self, *, qos: int, generation: int, other_than: Subscriber | None = None
+    ) -> Subscriber | None:
         """Return whose turn it is: a member that can take a message now, if there is one.
 
         Args:
             qos: Of the message: with QoS 1 and 2 it may wait for a member that is away.
+            generation: The router's: as long as it is the same, nobody has come or gone.
             other_than: A member that is passed over.
         """
-        ring = self._ring
-        size = len(ring)
-        away: Subscriber | None = None
-        busy: Subscriber | None = None
+        if generation != self._generation:
+            self._generation = generation
+            self._here = [member for member in self._ring if member.connected]
+        here = self._here
+        size = len(here)
+        busy = -1
         for step in range(size):
-            member = ring[(self._turn + step) % size]
+            at = (self._turn + step) % size
+            member = here[at]
             if member is other_than:
                 continue
             if member.ready:
-                self._turn = (self._turn + step + 1) % size
+                self._turn = at + 1
                 return member
-            if member.connected:
-                busy = busy or member
-            else:
-                away = away or member
-        chosen = busy or (away if qos else None)
-        if chosen is not None:
-            self._turn = (ring.index(chosen) + 1) % size
-        return chosen
+            if busy < 0:
+                busy = at
+        if busy >= 0:
+            self._turn = busy + 1
+            return here[busy]
+        return self._next_away(other_than) if qos else None
+
+    def _next_away(self, other_than: Subscriber | None) -> Subscriber | None:
+        for _ in range(2):
+            if self._ring:
+                at = self._turn % len(self._ring)
+                self._turn = at + 1
+                if self._ring[at] is not other_than:
+                    return self._ring[at]
+        return None

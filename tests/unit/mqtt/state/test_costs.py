@@ -1,0 +1,125 @@
+"""What a client can make the broker do is in proportion to what it sends."""
+
+from __future__ import annotations
+
+import pytest
+
+from blackbull.errors import LimitExceeded
+from blackbull.mqtt.codec.publish import MQTTPublish
+from blackbull.mqtt.codec.types import ReasonCode
+from blackbull.mqtt.settings import MQTTSettings
+from blackbull.mqtt.state.link import Link
+from blackbull.mqtt.state.publication import make_publication
+from blackbull.mqtt.state.retention import Retention
+from blackbull.mqtt.state.session import Session
+from tests.unit.mqtt.state.unwired import House
+
+
+def test_retained_messages_that_are_refused_do_not_look_at_those_that_are_there() -> None:
+    swept: list[float] = []
+
+    class Watched(Retention):
+        __slots__ = ()
+
+        def sweep(self, now: float) -> None:
+            swept.append(now)
+
+    retention = Watched(MQTTSettings(max_retained=10))
+    for number in range(10):
+        retention.keep(make_publication(f"t/{number}", b"x", retain=True), now=0.0)
+    for number in range(5):
+        with pytest.raises(LimitExceeded):
+            retention.keep(make_publication(f"u/{number}", b"x", retain=True), now=1.0)
+    assert swept == []
+
+
+def test_retained_message_that_expired_makes_room() -> None:
+    retention = Retention(MQTTSettings(max_retained=2))
+    expiring = {"message_expiry_interval": 5}
+    retention.keep(make_publication("a", b"x", properties=expiring, now=0.0), now=0.0)
+    retention.keep(make_publication("b", b"x"), now=0.0)
+    with pytest.raises(LimitExceeded):
+        retention.keep(make_publication("c", b"x"), now=4.0)
+    retention.keep(make_publication("c", b"x"), now=5.0)
+    retention.keep(make_publication("c", b"", now=6.0), now=6.0)
+    assert [each.topic for each in retention.matching("#", now=6.0)] == ["b"]
+
+
+def test_figures_of_the_broker_are_never_counted_as_bytes_of_clients() -> None:
+    retention = Retention(MQTTSettings())
+    for _ in range(3):
+        retention.show(make_publication("$SYS/broker/uptime", b"1 seconds", retain=True))
+        retention.keep(make_publication("$SYS/broker/uptime", b"mine", retain=True), now=0.0)
+        retention.keep(make_publication("$SYS/broker/uptime", b"", retain=True), now=0.0)
+    assert retention.bytes == 0
+    assert len(retention) == 0
+    retention.keep(make_publication("a", b"x", retain=True), now=0.0)
+    retention.show(make_publication("a", b"x", retain=True))
+    assert retention.bytes == 0
+    retention.keep(make_publication("a", b"", retain=True), now=0.0)
+    assert retention.bytes == 0
+
+
+def test_member_of_a_group_is_found_without_a_look_at_those_who_are_away() -> None:
+    house = House()
+    for number in range(50):
+        house.subscribe(f"away{number}", "$share/g/t", qos=1, expiry=600).vanish()
+    here = house.subscribe("here", "$share/g/t", qos=1)
+    looked = 0
+
+    class Watched(Session):
+        __slots__ = ()
+
+        @property
+        def ready(self) -> bool:
+            nonlocal looked
+            looked += 1
+            return False
+
+    for name, session in house.broker.sessions.items():
+        if name.startswith("away"):
+            session.__class__ = Watched
+    publisher = house.connect("p")
+    for number in range(10):
+        publisher.say(MQTTPublish("t", b"x", 1, number + 1))
+    assert len(here.payloads()) == 10
+    assert looked == 0
+
+
+def test_messages_of_a_group_without_anybody_there_wait_in_turn() -> None:
+    house = House()
+    for name in ("a", "b", "c"):
+        house.subscribe(name, "$share/g/t", qos=1, expiry=600).vanish()
+    publisher = house.connect("p")
+    publisher.say(*(MQTTPublish("t", b"%d" % each, 1, each + 1) for each in range(6)))
+    got = [house.connect(name, clean=False, expiry=600).payloads() for name in ("a", "b", "c")]
+    assert got == [[b"0", b"3"], [b"1", b"4"], [b"2", b"5"]]
+
+
+def test_ending_many_links_does_not_search_for_each_among_all() -> None:
+    house = House()
+    peers = [house.connect(f"c{each}") for each in range(20)]
+    compared = 0
+
+    class Dirty(list[Link]):
+        def __contains__(self, link: object) -> bool:
+            nonlocal compared
+            compared += len(self)
+            return super().__contains__(link)
+
+    dirty = Dirty()
+    for peer in peers:
+        peer.link.dirty = dirty
+        peer.link.end(ReasonCode.ADMINISTRATIVE_ACTION)
+    assert compared == 0
+    assert set(dirty) == {peer.link for peer in peers}
+
+
+def test_aliases_that_a_client_is_told_are_bounded_whatever_it_takes() -> None:
+    house = House()
+    reader = house.subscribe("s", "#", properties={"topic_alias_maximum": 65535})
+    publisher = house.connect("p")
+    for number in range(2000):
+        publisher.say(MQTTPublish(f"topic/{number}", b"x"))
+    assert len(reader.payloads()) == 2000
+    assert len(reader.link.aliases or ()) <= 256

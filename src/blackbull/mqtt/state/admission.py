@@ -14,8 +14,8 @@ from ..codec.control import MQTTAuth, MQTTDisconnect
 from ..codec.errors import MQTTDecodeError
 from ..codec.packets import decode_body, encode_packet
 from ..codec.types import CONNACK, CONNECT, REASON_CODES, ConnectReturnCode, ReasonCode
-from ..settings import SlowPolicy
-from ..topics import validate_topic_name
+from ..settings import MQTTSettings, SlowPolicy
+from ..topics import count_levels, validate_topic_name
 from .authentication import Conversation
 from .hooks import Refusal
 from .routing import belongs_to_broker
@@ -45,6 +45,8 @@ _RETURN_CODES: Final = {
 """What MQTT 3.1.1 has for a Reason Code; for others the connection is closed without a word."""
 
 
+MAX_ALIASES: Final = 256
+"""Topics that one client is told a number for, however many it would take."""
 MAX_CONNACKS: Final = 16
 """Different CONNACK packets that are remembered."""
 
@@ -184,7 +186,10 @@ class Admission:
                 raise Refused(Refusal(reason_code=ReasonCode.QOS_NOT_SUPPORTED))
             if packet.will_retain and not settings.retain_available:
                 raise Refused(Refusal(reason_code=ReasonCode.RETAIN_NOT_SUPPORTED))
-            if not is_topic_name(packet.will_topic):
+            limit = topic_limit(packet.will_topic, settings)
+            if limit is not None:
+                self._link.shell.record_limit(limit)
+            if limit is not None or not is_topic_name(packet.will_topic):
                 raise Refused(Refusal(reason_code=ReasonCode.TOPIC_NAME_INVALID))
             if belongs_to_broker(packet.will_topic):
                 raise Refused(Refusal(reason_code=ReasonCode.NOT_AUTHORIZED))
@@ -334,7 +339,7 @@ class Admission:
             )
             link.window = min(asked.get("receive_maximum", 65535), settings.max_inflight)
             link.problem_information = bool(asked.get("request_problem_information", 1))
-            link.topic_alias_maximum = asked.get("topic_alias_maximum", 0)
+            link.topic_alias_maximum = min(asked.get("topic_alias_maximum", 0), MAX_ALIASES)
             link.aliases = {} if link.topic_alias_maximum else None
         else:
             session.expiry = 0 if packet.clean_start else settings.max_session_expiry
@@ -385,6 +390,17 @@ class Admission:
         base = self._broker.hooks.response_information
         if base and packet.properties.get("request_response_information"):
             told["response_information"] = base
+
+
+def topic_limit(topic: str, settings: MQTTSettings) -> LimitExceeded | None:
+    """Return which limit a Topic Name or Filter goes past, if it does."""
+    for name, allowed, seen in (
+        ("mqtt_max_topic_levels", settings.max_topic_levels, count_levels(topic)),
+        ("mqtt_max_topic_length", settings.max_topic_length, len(topic.encode())),
+    ):
+        if seen > allowed:
+            return LimitExceeded(name, allowed=allowed, seen=seen)
+    return None
 
 
 def is_topic_name(topic: str) -> bool:

@@ -19,7 +19,7 @@ from ..codec.packets import decode_body
 from ..codec.publish import MQTTPublish
 from ..codec.strings import decode_string
 from ..codec.types import ReasonCode
-from .admission import is_topic_name
+from .admission import is_topic_name, topic_limit
 from .publication import Publication, message_properties
 from .routing import DENIED, INVALID, Route, belongs_to_broker
 
@@ -360,21 +360,16 @@ class Publishing:
         Raises:
             MQTTDecodeError: it is none.
         """
-        settings = self._broker.settings
         topic, _ = decode_string(len(raw_topic).to_bytes(2, "big") + raw_topic)
         if not is_topic_name(topic):
             raise MQTTDecodeError(
                 "messages cannot be published there", reason_code=ReasonCode.TOPIC_NAME_INVALID,
                 spec="MQTT 5.0 §3.3.2.1 [MQTT-3.3.2-2]",
             )  # fmt: skip
-        depth = topic.count("/") + 1
-        for name, allowed, seen in (
-            ("mqtt_max_topic_levels", settings.max_topic_levels, depth),
-            ("mqtt_max_topic_length", settings.max_topic_length, len(raw_topic)),
-        ):
-            if seen > allowed:
-                self._link.shell.record_limit(LimitExceeded(name, allowed=allowed, seen=seen))
-                return ""
+        limit = topic_limit(topic, self._broker.settings)
+        if limit is not None:
+            self._link.shell.record_limit(limit)
+            return ""
         return topic
 
     def refresh(self) -> None:

@@ -11,6 +11,7 @@ from ..codec.packets import encode_packet
 from ..codec.subscribe import MQTTSuback, MQTTSubscribe, MQTTUnsuback, MQTTUnsubscribe
 from ..codec.types import SUBACK_FAILURE, ReasonCode, SubscriptionOptions
 from ..topics import parse_shared, validate_topic_filter
+from .admission import topic_limit
 from .session import Session, Subscription
 from .verdicts import Verdicts
 
@@ -133,13 +134,10 @@ class Subscribing:
         filter = subscription.filter
         if not is_topic_filter(filter):
             return int(ReasonCode.TOPIC_FILTER_INVALID)
-        for name, allowed, seen in (
-            ("mqtt_max_topic_levels", settings.max_topic_levels, filter.count("/") + 1),
-            ("mqtt_max_topic_length", settings.max_topic_length, len(filter.encode())),
-        ):
-            if seen > allowed:
-                self._link.shell.record_limit(LimitExceeded(name, allowed=allowed, seen=seen))
-                return int(ReasonCode.TOPIC_FILTER_INVALID)
+        limit = topic_limit(filter, settings)
+        if limit is not None:
+            self._link.shell.record_limit(limit)
+            return int(ReasonCode.TOPIC_FILTER_INVALID)
         shared = parse_shared(filter)
         if shared is not None:
             if not settings.shared_available:

@@ -125,7 +125,10 @@ class FedConnection(Consumer, Shell):
 
     def connection_lost(self, error: Exception | None) -> None:
         """The client is gone."""
-        self._actor.tell(Detach(self._inbound))
+        if self._link.goodbye:  # which the broker has taken note of
+            self._link.leave()
+        else:
+            self._actor.tell(Detach(self._inbound))
 
     def writing_paused(self) -> None:
         """The client does not read: keep back what is for it."""

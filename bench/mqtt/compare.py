@@ -14,82 +14,20 @@ a fixed rate.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 # The directories of benchmarks hold modules named http and mqtt: others' must win.
 sys.path.remove(str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
-from bench.measure import LoadTools, NotOfferedError, Sample, Server
-from bench.mqtt.peers import MQTT_PEERS, Broker
+from bench.mqtt.peers import MQTT_PEERS
+from bench.mqtt.rows import PAIRS, idle, latency, load, pairs
 from bench.mqtt.server import MQTTServer
-from bench.peers import Peer, known_peers
-from bench.suite import Cost, Row, Suite, run
+from bench.peers import known_peers
+from bench.suite import Cost, Suite, run
 
 MEMBERS = 1000
-PAIRS = 100
 RETAINED = 100_000
-IDLE_CONNECTIONS = 2000
-
-
-def command(
-    tools: LoadTools, server: Server, kind: str, options: Mapping[str, object]
-) -> list[str]:
-    """Return the command of the load generator."""
-    level = server.level if isinstance(server, MQTTServer) else 5
-    words = [f"{name}={value}" for name, value in {"level": level, **options}.items()]
-    return [tools.programs["mqtt"], kind, str(server.port), *words]
-
-
-def load(
-    label: str,
-    goals: Mapping[str, float] | None = None,
-    *,
-    kind: str = "messages",
-    latency: bool = False,
-    **options: object,
-) -> Row:
-    """Return a row of the load generator's *kind* with these *options*."""
-
-    def run_load(tools: LoadTools, server: Server, seconds: int) -> Sample:
-        words = command(tools, server, kind, {"seconds": seconds, **options})
-        return tools.run_held(server, words)
-
-    def check(tools: LoadTools, server: Server) -> None:
-        # Messages are checked while they are measured: the generator ends at the first wrong one.
-        lacks = server.peer.lacks if isinstance(server.peer, Broker) else ()
-        if any(SUITE.rows[name].label == label for name in lacks):
-            raise NotOfferedError("see bench/mqtt/peers.py")
-
-    return Row(label, run_load, check, goals or {}, latency=latency)
-
-
-def pairs(label: str, goals: Mapping[str, float], **options: object) -> Row:
-    """Return a row of publishers that each have a subscriber of their own."""
-    each = {"publishers": PAIRS, "subscribers": PAIRS, "topic": "pair/%c", "filter": "pair/%c"}
-    return load(label, goals, **{**each, "window": 20, **options})
-
-
-def latency(rate: int) -> Row:
-    """Return a row of *rate* messages per second from 100 publishers to 100 subscribers."""
-    each = {"publishers": PAIRS, "subscribers": PAIRS, "topic": "pair/%c", "filter": "pair/%c"}
-    label = f"p99 latency at {rate:,} messages/s, {PAIRS} pairs"
-    return load(label, {"mosquitto": 1.0}, latency=True, rate=rate, **each)
-
-
-def idle(label: str, goal: float | None, *, filters: int) -> Cost:
-    """Return the cost of a connection that is silent."""
-
-    def measure(tools: LoadTools, peer: Peer) -> list[float]:
-        with MQTTServer(peer, tools.cores) as server:
-            for _ in range(50):
-                server.probe()
-            options = {"clients": IDLE_CONNECTIONS, "filters": filters, "filter": "idle/%c"}
-            words = command(tools, server, "idle", options)
-            return [tools.idle_bytes(server, words, count=IDLE_CONNECTIONS) / 1024]
-
-    return Cost(f"{label} (of {IDLE_CONNECTIONS:,})", measure, goal)
 
 
 def beside(mosquitto: float, amqtt: float = 20) -> dict[str, float]:
@@ -124,7 +62,12 @@ SUITE = Suite(
             **{"subscribers": 100, "filters": 100, "filter": "site/%n/+/t"},
         ),
         "shared": load(
-            "shared group of 8", {"mosquitto": 2.0}, window=1000, subscribers=8, filter="$share/g/t"
+            "shared group of 8",
+            {"mosquitto": 2.0},
+            needs="shared subscriptions",
+            window=1000,
+            subscribers=8,
+            filter="$share/g/t",
         ),
         "round-trip": load("one message at a time", beside(0.9)),
         "large": load("16 KiB payloads", beside(0.9), window=16, size=16384),
@@ -136,6 +79,7 @@ SUITE = Suite(
         "retained": load(
             f"{RETAINED:,} retained topics, by wildcard",
             kind="retained",
+            needs="RETAIN",
             **{"topics": RETAINED, "topic": "kept/%n/t", "filter": "kept/+/t"},
         ),
     },

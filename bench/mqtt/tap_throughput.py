@@ -17,8 +17,8 @@ from pathlib import Path
 sys.path.remove(str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
-from bench.mqtt.compare import load, pairs
 from bench.mqtt.peers import Broker
+from bench.mqtt.rows import load, pairs
 from bench.mqtt.server import MQTTServer
 from bench.peers import APPS, OURS_ENVIRONMENT, Peer
 from bench.suite import Suite, run

@@ -184,8 +184,10 @@ class BrokerActor(Actor):
         try:
             outcome = await decision
         except Exception as error:
-            logger.exception("a hook raised; the client is refused")
             outcome = error
+        for failure in outcome if isinstance(outcome, list) else [outcome]:
+            if isinstance(failure, Exception):
+                logger.error("a hook raised; the client is refused", exc_info=failure)
         self._push(Decided(inbound, then, outcome))
 
     # ------------------------------------------------------------------ from the application

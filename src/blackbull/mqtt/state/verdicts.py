@@ -126,9 +126,15 @@ class Verdicts:
 
 
 async def _each(decisions: list[Awaitable[object]]) -> list[object]:
-    """Await one after another."""
+    """Await one after another; one that fails is its exception, and says nothing of the others."""
+    outcomes: list[object] = []
     try:
-        return [await decision for decision in decisions]
+        for decision in decisions:
+            try:
+                outcomes.append(await decision)
+            except Exception as error:  # whoever awaits all of them logs it
+                outcomes.append(error)
+        return outcomes
     finally:
         for decision in decisions:
             if isinstance(decision, Coroutine):

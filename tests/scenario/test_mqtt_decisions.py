@@ -144,6 +144,36 @@ async def test_two_clients_of_a_name_are_thought_about_at_once_the_last_one_stay
         await broker.play(one.refused(0x8E), two.quiet())
 
 
+async def test_decision_that_fails_is_asked_for_again_the_next_time(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A refusal is remembered; that nobody could be asked is not."""
+    answers: list[object] = [RuntimeError, True, RuntimeError, False]
+    asked: list[str] = []
+
+    async def authorize(client: ClientInfo, action: str, topic: str) -> bool:
+        asked.append(topic)
+        answer = answers.pop(0)
+        if answer is RuntimeError:
+            raise RuntimeError("the database is away")
+        return answer is True
+
+    async with running(authorize=authorize) as broker:
+        a = broker.peer("a")
+        await broker.play(
+            a.joins(),
+            a.send(subscribe(1, "s")),             a.expect(suback(1, 0x87)),
+            a.send(subscribe(2, "s")),             a.expect(suback(2, 0)),
+            a.send(subscribe(3, "s")),             a.expect(suback(3, 0)),
+            *(
+                [a.send(publish("p", b"x", qos=1, packet_id=n)), a.expect(puback(n, 0x87))]
+                for n in (1, 2, 3)
+            ),
+        )  # fmt: skip
+    assert asked == ["s", "s", "p", "p"]
+    assert caplog.text.count("RuntimeError: the database is away") == 2
+
+
 async def test_decision_that_fails_is_a_refusal_of_that_alone(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -346,8 +346,12 @@ class Publishing:
             return DENIED
         if broker.hooks.authorize is None:
             return broker.router.route(raw_topic, topic)
-        allowed = self._verdicts.may("publish", topic)
-        route = broker.router.route(raw_topic, topic) if allowed else DENIED
+        if not self._verdicts.may("publish", topic):
+            if self._verdicts.failed("publish", topic):
+                return DENIED
+            route = DENIED
+        else:
+            route = broker.router.route(raw_topic, topic)
         if len(raw_topic) <= MAX_REMEMBERED_TOPIC:
             if len(self._routes) >= MAX_ALLOWED:
                 self._routes.clear()

@@ -48,7 +48,7 @@ class Verdicts:
         superuser: Nothing is asked: all is allowed.
     """
 
-    __slots__ = ("_hooks", "_known", "_link", "_size", "superuser")
+    __slots__ = ("_failed", "_hooks", "_known", "_link", "_size", "superuser")
 
     def __init__(self, hooks: Hooks, link: Link) -> None:
         self.superuser = False
@@ -56,6 +56,7 @@ class Verdicts:
         self._link = link
         self._known: dict[tuple[str, str], object] | None = None
         self._size = 0
+        self._failed: list[tuple[str, str]] = []
 
     def may(self, action: Action, topic: str) -> bool:
         """Return whether the client may do *action* to *topic*, a Topic Name or Filter.
@@ -99,6 +100,10 @@ class Verdicts:
             raise Parked(_each(list(waiting.values())), keys[0], keys)
         return [self.known(action, topic) is True for topic in topics]
 
+    def failed(self, action: Action, topic: str) -> bool:
+        """Return whether the decision could not be made; it stands for this packet only."""
+        return (action, topic) in self._failed
+
     def known(self, what: str, about: str) -> object:
         """Return what was decided; None if nothing was."""
         return None if self._known is None else self._known.get((what, about))
@@ -110,10 +115,16 @@ class Verdicts:
         for key, each in zip(keys, outcomes, strict=True):
             failed = isinstance(each, BaseException) or each is None
             self._keep(key, ReasonCode.SERVER_UNAVAILABLE if failed else each)
+            if failed:
+                self._failed.append(key)
 
     def trim(self) -> None:
         """Forget all if it is too much; between two packets, each of which needs all of its own."""
         known = self._known
+        if self._failed and known is not None:
+            for key in self._failed:  # whoever was not there may be there the next time
+                known.pop(key, None)
+            self._failed.clear()
         if known is not None and (len(known) > MAX_REMEMBERED or self._size > MAX_SIZE):
             self._known = None
             self._size = 0

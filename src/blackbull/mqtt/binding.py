@@ -17,8 +17,7 @@ from blackbull.errors import LimitExceeded
 
 from .auth.requests import Transport
 from .broker import BrokerActor
-from .codec.types import ReasonCode
-from .inbox import Detach, TimedOut, Writable
+from .inbox import Detach, Received, TimedOut, Wake, Writable
 from .state.inbound import Inbound
 from .state.link import Shell, T
 
@@ -118,6 +117,8 @@ class FedConnection(Consumer, Shell):
             self._unread = [data]
             self._pause()
             self._actor.when_there_is_room(self._try_again)
+        elif self._link.congested:
+            self._pause_if_unanswered()
 
     def eof_received(self) -> None:
         """The client leaves."""
@@ -127,8 +128,11 @@ class FedConnection(Consumer, Shell):
         """The client is gone."""
         if self._link.goodbye:  # which the broker has taken note of
             self._link.leave()
-        else:
-            self._actor.tell(Detach(self._inbound))
+            return
+        unread, self._unread = self._unread, None
+        for data in unread or ():  # what came before the end is heard before it
+            self._actor.tell(Received(self._inbound, data))
+        self._actor.tell(Detach(self._inbound))
 
     def writing_paused(self) -> None:
         """The client does not read: keep back what is for it."""
@@ -158,16 +162,15 @@ class FedConnection(Consumer, Shell):
         left = self._inbound.heard_at + self._inbound.keep_alive - self._actor.time()
         if left > 0:
             self._view.deadline.set(left)
-        else:
+            return
+        self._view.deadline.set(self._inbound.keep_alive)
+        if not self._link.parked and self._unread is None:  # it is not we who do not listen
             self._actor.tell(TimedOut(self._inbound))
 
     def shutdown(self) -> None:
         """The server stops: say so, and let the client go without its will."""
-        session = self._link.session
-        if session is not None:
-            session.will = None
-        self._link.end(ReasonCode.SERVER_SHUTTING_DOWN)
-        self.flush()
+        self._actor.broker.let_go(self._link)
+        self._actor.tell(Wake())  # others may have something to be told now
 
     # ------------------------------------------------------------------ what the broker asks for
 
@@ -193,8 +196,7 @@ class FedConnection(Consumer, Shell):
             self._connecting = False
             self._view.deadline.set(self._inbound.keep_alive)
         if link.congested and not link.ending:
-            if len(link.out) > MAX_UNWRITTEN:
-                self._pause()
+            self._pause_if_unanswered()
             return
         self._write()
         if link.goodbye:
@@ -232,6 +234,11 @@ class FedConnection(Consumer, Shell):
         for data in unread or ():
             self.data_received(data)
         self._resume()
+
+    def _pause_if_unanswered(self) -> None:
+        """Whoever does not read its answers is not to ask for more."""
+        if self._link.unanswered > MAX_UNWRITTEN:
+            self._pause()
 
     def _pause(self) -> None:
         if self._reading:

@@ -20,6 +20,7 @@ from blackbull.actor import Actor, Message
 
 from .codec.types import DISCONNECT, REASON_CODES, ReasonCode
 from .inbox import Close, Decided, Detach, Received, Send, Tick, TimedOut, Wake, Writable
+from .inline import InlineRunner
 from .observation import Observation
 from .settings import MQTTSettings
 from .state.broker import Broker, Notice
@@ -103,6 +104,7 @@ class BrokerActor(Actor):
         self._timer_at = inf
         self._decisions: dict[Inbound, asyncio.Task[None]] = {}
         self._held: list[Callable[[], None]] = []
+        self._inline = InlineRunner(max_queued=self.settings.tap_queue_size)
 
     async def run(self) -> None:
         """Serve until :meth:`stop`; cancelling it is safe."""
@@ -115,6 +117,7 @@ class BrokerActor(Actor):
             self._loop = None
             if self._timer is not None:
                 self._timer.cancel()
+            self._inline.cancel()
             for task in list(self._decisions.values()):
                 task.cancel()
 
@@ -183,10 +186,13 @@ class BrokerActor(Actor):
         outcome: object
         try:
             outcome = await decision
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
             outcome = error
         for failure in outcome if isinstance(outcome, list) else [outcome]:
-            if isinstance(failure, Exception):
+            if isinstance(failure, BaseException):
                 logger.error("a hook raised; the client is refused", exc_info=failure)
         self._push(Decided(inbound, then, outcome))
 
@@ -293,6 +299,13 @@ class BrokerActor(Actor):
         self._push(Wake())
         return True
 
+    def let_go(self) -> None:
+        """The server stops: tell every client, and publish no wills."""
+        for session in list(self.broker.sessions.values()):
+            if session.link is not None:
+                self.broker.let_go(session.link)
+        self._finish()
+
     def watch(self, aggregator: Aggregator | None) -> None:
         """Tell *aggregator* of messages as long as somebody listens to it."""
         if aggregator is not None:
@@ -366,7 +379,7 @@ class BrokerActor(Actor):
             case Decided(inbound=inbound, then=then, outcome=outcome):
                 self._guarded(inbound, lambda: then(outcome))
             case Tick():
-                self.broker.tick()
+                self._tick()
             case _:
                 pass
 
@@ -375,6 +388,12 @@ class BrokerActor(Actor):
             call()
         except Exception:
             self._failed(inbound)
+
+    def _tick(self) -> None:
+        try:
+            self.broker.tick()
+        except Exception:
+            logger.exception("what was due could not be done")
 
     def _failed(self, inbound: Inbound) -> None:
         """A bug of ours costs one connection, not the broker."""
@@ -422,7 +441,9 @@ class BrokerActor(Actor):
     def _pass_on(self) -> None:
         tapped = self.broker.router.tapped
         if tapped:
-            if self.sinks.tap is not None:
+            if self.broker.inline is not None:
+                self._inline.offer(tapped, self.broker.inline)
+            elif self.sinks.tap is not None:
                 for publication in tapped:
                     self.sinks.tap(publication)
             tapped.clear()

@@ -21,7 +21,7 @@ from blackbull.actor import Message as ActorMessage
 from blackbull.errors import LimitExceeded, TransportError
 
 from .auth.requests import Transport
-from .binding import peer_certificate
+from .binding import MAX_UNWRITTEN, peer_certificate
 from .broker import BrokerActor
 from .codec.framer import PacketFramer
 from .inbox import Close, Decided, Detach, Received, Send, TimedOut, Writable
@@ -108,6 +108,8 @@ class MQTTConnectionActor(Actor, Shell):
                 self._timeout = None
             if data:
                 await self._broker.send(Received(self._inbound, data))
+                if self._link.congested and self._link.unanswered > MAX_UNWRITTEN:
+                    self._unparked.clear()
             elif reader.at_eof():
                 return
             elif self._broker.time() >= (self._deadline() or inf):
@@ -165,6 +167,8 @@ class MQTTConnectionActor(Actor, Shell):
             if self._link.congested and self._unwritten <= self._high_water // 4:
                 self._link.released()
                 self.flush()
+                if not self._link.parked:
+                    self._unparked.set()
                 self._broker.tell(Writable(self._inbound))
         if any(isinstance(message, Close) for message in batch):
             await self._writer.close()

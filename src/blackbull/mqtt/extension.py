@@ -177,8 +177,10 @@ class MQTTExtension(Extension[Host]):
         )
 
     async def stopping(self, app: Host) -> None:
-        """End the streams that follow topics: they would never end by themselves."""
+        """End the streams that follow topics, and let the clients go: neither ends by itself."""
         self.client.end_following()
+        if self.actor is not None:
+            self.actor.let_go()
 
     async def shutdown(self, app: Host) -> None:
         """Let callbacks finish, then stop the broker."""

@@ -47,6 +47,7 @@ _RETURN_CODES: Final = {
 
 MAX_ALIASES: Final = 256
 """Topics that one client is told a number for, however many it would take."""
+_PERSONAL: Final = frozenset({"assigned_client_identifier", "authentication_data"})
 MAX_CONNACKS: Final = 16
 """Different CONNACK packets that are remembered."""
 
@@ -320,7 +321,7 @@ class Admission:
             if len(connack) > self._link.max_packet:
                 told.pop("response_information", None)
                 return encode_packet(MQTTConnack(present, 0, told), level=level)
-            if len(connacks) < MAX_CONNACKS:
+            if len(connacks) < MAX_CONNACKS and _PERSONAL.isdisjoint(told):
                 connacks[key] = connack
         return connack
 

@@ -182,6 +182,13 @@ class Broker:
         if self.told("disconnect"):
             self.notices.append(("disconnect", link.info, (reason,)))
 
+    def let_go(self, link: Link) -> None:
+        """The server stops: end the connection of *link*; its will is not published."""
+        if link.session is not None:
+            link.session.will = None
+        link.end(ReasonCode.SERVER_SHUTTING_DOWN)
+        self.detach(link, with_will=False)
+
     def _let_wait(self, session: Session) -> None:
         if session.expiry == SESSION_EXPIRY_NEVER:
             session.expires_at = inf

@@ -142,6 +142,8 @@ class Inbound:
                     except IncompletePacket:
                         return at
                     body = at + 1 + used
+                    if not data[body - 1]:  # longer than it needs to be: it does not go on so
+                        self._quick = False
                 after = body + size
                 if after - at > self._max_packet:
                     raise self._too_large(after - at)

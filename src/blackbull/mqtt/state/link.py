@@ -93,9 +93,9 @@ class Link:
     """
 
     __slots__ = (
-        "_client_id", "_held", "_info", "_last", "_username", "aliases", "asked", "backlog",
-        "behind", "congested", "dirty", "drop_when_slow", "ending", "go_on", "goodbye", "level",
-        "max_held", "max_packet", "out", "outstanding", "parked", "plain",
+        "_client_id", "_held", "_info", "_kept", "_last", "_username", "aliases", "asked",
+        "backlog", "behind", "congested", "dirty", "drop_when_slow", "ending", "go_on", "goodbye",
+        "level", "max_held", "max_packet", "out", "outstanding", "parked", "plain",
         "problem_information", "session", "shell", "stalled", "stats", "topic_alias_maximum",
         "waiting", "window",
     )  # fmt: skip
@@ -133,6 +133,12 @@ class Link:
         self.stalled = False
         self._held = 0
         self._last = 0
+        self._kept = 0
+
+    @property
+    def unanswered(self) -> int:
+        """Answers, and all else but QoS 0 messages, that are kept back."""
+        return len(self.out) - self._kept
 
     def identify(self, client_id: str, username: str | None) -> None:
         """Remember who the client is."""
@@ -165,6 +171,9 @@ class Link:
         """Keep QoS 0 messages for a congested client as long as there is room."""
         if self._has_room(len(packets), count=count):
             self.out.append(packets)
+            self._kept += 1
+        else:
+            self.stats.publish_sent -= count
 
     def hold_behind(self, entry: Entry) -> None:
         """Keep a QoS 0 message until the backlog is sent, as long as there is room."""
@@ -194,6 +203,7 @@ class Link:
     def released(self) -> None:
         """The peer has taken what was written: nothing is kept back any more."""
         self.congested = self.ending
+        self._kept = 0
         if not self.behind:
             self._held = 0
 

@@ -352,7 +352,7 @@ class Publishing:
             route = DENIED
         else:
             route = broker.router.route(raw_topic, topic)
-        if len(raw_topic) <= MAX_REMEMBERED_TOPIC:
+        if self._tap is None and len(raw_topic) <= MAX_REMEMBERED_TOPIC:
             if len(self._routes) >= MAX_ALLOWED:
                 self._routes.clear()
             self._routes[raw_topic] = route

@@ -12,6 +12,7 @@ from blackbull.mqtt.state.link import Link
 from blackbull.mqtt.state.publication import make_publication
 from blackbull.mqtt.state.retention import Retention
 from blackbull.mqtt.state.session import Session
+from tests.spec import spec
 from tests.unit.mqtt.state.unwired import House
 
 
@@ -123,3 +124,35 @@ def test_aliases_that_a_client_is_told_are_bounded_whatever_it_takes() -> None:
         publisher.say(MQTTPublish(f"topic/{number}", b"x"))
     assert len(reader.payloads()) == 2000
     assert len(reader.link.aliases or ()) <= 256
+
+
+@spec("MQTT 3.1.1 §2.2.3")
+def test_length_that_is_longer_than_it_needs_does_not_reach_others() -> None:
+    house = House()
+    reader = house.subscribe("s", "t", level=4)
+    publisher = house.connect("p", level=4)
+    padded = b"\x30\x84\x00\x00\x01tx"
+    for _ in range(3):
+        publisher.say(padded)
+    assert reader.raw == b"\x30\x04\x00\x01tx" * 3
+
+
+def test_clients_without_a_name_do_not_take_the_room_of_packets_that_repeat() -> None:
+    house = House()
+    for _ in range(20):
+        house.connect("")
+    assert len(house.broker.connacks) == 0
+    house.connect("named")
+    assert len(house.broker.connacks) == 1
+
+
+def test_dropped_message_is_not_counted_as_sent() -> None:
+    house = House(MQTTSettings(sys_interval=0, max_outbound_bytes=1))
+    reader = house.subscribe("s", "t")
+    reader.link.congested = True
+    publisher = house.connect("p")
+    publisher.say(MQTTPublish("t", b"x"))
+    publisher.say(MQTTPublish("t", b"y"), MQTTPublish("t", b"y"))
+    stats = house.broker.stats
+    assert stats.publish_dropped == 3
+    assert stats.publish_sent == 0

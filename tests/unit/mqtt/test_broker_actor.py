@@ -18,7 +18,7 @@ from blackbull.mqtt.codec.packets import encode_packet
 from blackbull.mqtt.codec.publish import MQTTPublish
 from blackbull.mqtt.codec.subscribe import MQTTSubscribe
 from blackbull.mqtt.settings import MQTTSettings
-from blackbull.mqtt.state.hooks import Hooks
+from blackbull.mqtt.state.hooks import Authenticate, Hooks
 from blackbull.mqtt.state.publication import Publication
 from blackbull.transport.memory import MemoryConnection
 
@@ -247,10 +247,18 @@ async def test_name_that_an_exchange_did_not_prove_is_not_believed() -> None:
         assert told == [None]
 
 
-async def test_hook_that_raises_refuses_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    async def authenticate(request: ConnectRequest) -> bool:
-        raise RuntimeError("the database is down")
+async def fails_later(request: ConnectRequest) -> bool:
+    raise RuntimeError("the database is down")
 
+
+def fails_at_once(request: ConnectRequest) -> bool:
+    raise RuntimeError("the database is down")
+
+
+@pytest.mark.parametrize("authenticate", [fails_later, fails_at_once])
+async def test_hook_that_raises_refuses_and_is_logged(
+    authenticate: Authenticate, caplog: pytest.LogCaptureFixture
+) -> None:
     actor = BrokerActor(MQTTSettings(sys_interval=0), hooks=Hooks(authenticate=authenticate))
     async for broker in started(actor):
         with caplog.at_level(logging.ERROR, "blackbull.mqtt"):

@@ -20,7 +20,7 @@ from .authentication import Conversation
 from .hooks import Refusal
 from .routing import belongs_to_broker
 from .session import Session, Will
-from .verdicts import Parked, Verdicts
+from .verdicts import Parked, Verdicts, call
 
 if TYPE_CHECKING:
     from .broker import Broker
@@ -259,7 +259,7 @@ class Admission:
             return ANYBODY
         verdict = self._verdicts.known("authenticate", "")
         if verdict is None:
-            verdict = ask(self._request(packet))
+            verdict = call(ask, self._request(packet))
             if inspect.isawaitable(verdict):
                 raise Parked(verdict, ("authenticate", ""))
         if isinstance(verdict, Identity):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Final
 
 from ..codec.types import ReasonCode
@@ -69,7 +69,7 @@ class Verdicts:
             return True
         known = self.known(action, topic)
         if known is None:
-            answer = ask(self._link.info, action, topic)
+            answer = call(ask, self._link.info, action, topic)
             if inspect.isawaitable(answer):
                 raise Parked(answer, (action, topic))
             known = answer
@@ -90,7 +90,7 @@ class Verdicts:
         for topic in topics:
             key = (action, topic)
             if self.known(action, topic) is None and key not in waiting:
-                answer = ask(self._link.info, action, topic)
+                answer = call(ask, self._link.info, action, topic)
                 if inspect.isawaitable(answer):
                     waiting[key] = answer
                 else:
@@ -150,3 +150,15 @@ async def _each(decisions: list[Awaitable[object]]) -> list[object]:
         for decision in decisions:
             if isinstance(decision, Coroutine):
                 decision.close()  # one that was not reached
+
+
+def call(hook: Callable[..., object], *arguments: object) -> object:
+    """Call a hook; one that raises is like one whose decision fails."""
+    try:
+        return hook(*arguments)
+    except Exception as error:
+        return _fail(error)
+
+
+async def _fail(error: Exception) -> object:
+    raise error

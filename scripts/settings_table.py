@@ -27,8 +27,10 @@ def show_default(info: SettingInfo) -> str:
 
 
 def table(cls: type[SettingsClass]) -> str:
-    rows = ["| variable | default | what it does |", "|---|---|---|"]
-    rows += [f"| `{i.env}` | {show_default(i)} | {i.sentence} |" for i in describe(cls)]
+    rows = ["| variable | key | default | what it does |", "|---|---|---|---|"]
+    rows += [
+        f"| `{i.env}` | `{i.name}` | {show_default(i)} | {i.sentence} |" for i in describe(cls)
+    ]
     return "\n".join(rows)
 
 

@@ -16,9 +16,17 @@ from types import FrameType
 from typing import Final, TypeAlias
 
 from blackbull.asgi.host import as_native_app
-from blackbull.cli.flags import Flags, parse_flags
+from blackbull.cli.flags import Flags, parse_flags, said
 from blackbull.cli.target import describe
-from blackbull.config import KeyPairs, Settings, load_settings
+from blackbull.config import (
+    Found,
+    KeyPairs,
+    Settings,
+    config_file,
+    find_settings,
+    given_settings,
+    make_settings,
+)
 from blackbull.errors import BlackBullError, ConfigurationError, MissingExtra
 from blackbull.native import NativeApp
 from blackbull.openapi import OpenAPIExtension
@@ -48,12 +56,14 @@ def run(
     ssl_context: ssl.SSLContext | None = None,
     http: bool = True,
     max_connections: int | None = None,
+    config: str | None = None,
     argv: Sequence[str] | None = None,
 ) -> None:
     """Serve *app* until SIGINT or SIGTERM; a second signal ends the process at once.
 
     A flag on the command line wins over an argument, an argument over a ``BLACKBULL_*`` variable
-    of the environment, and that over the default.
+    of the environment, that over a line of ``.env``, that over the TOML file, and that over the
+    default.
 
     Args:
         app: A BlackBull application, or any ASGI 3.0 application.
@@ -69,28 +79,21 @@ def run(
         ssl_context: Used as it is, instead of all of these files.
         http: Listen for HTTP; False: only protocols with a port of their own are served.
         max_connections: Connections served at a time, more are refused; 0: as open files allow.
+        config: Path of the TOML file; the one of the working directory if None.
         argv: The command line's flags; ``sys.argv[1:]`` if None.
 
     Raises:
         SystemExit: 1 with one line on stderr: nothing can be served.
     """
     try:
+        flags = parse_flags(sys.argv[1:] if argv is None else argv)
         given = Flags(host, port, certfile, keyfile, workers, reload, client_ca, sni,
                       max_connections)  # fmt: skip
-        flags = merge(parse_flags(sys.argv[1:] if argv is None else argv), given)
-        if flags.keyfile and not flags.certfile:
-            raise ConfigurationError("a key without its certificate: say --cert PATH, too")
-        settings = apply_flags(load_settings(), flags)
-        if password is not None:
-            settings = replace(settings, password=password)
-        check(settings)
-        if settings.reload and not is_child():
-            status = supervise(say, drain_timeout=settings.drain_timeout)
-        else:
-            log_to_stderr()
-            with asyncio.Runner(loop_factory=loop_factory(settings)) as loop_runner:
-                serving = serve(as_native_app(app), settings, ssl_context=ssl_context, http=http)
-                status = loop_runner.run(serving)
+        with config_file(config if flags.config is None else flags.config):
+            settings = make_settings(Settings, find(app) | said(given) | said(flags))
+            if password is not None:
+                settings = replace(settings, password=password)
+            status = run_with(app, settings, ssl_context=ssl_context, http=http)
     except BlackBullError as error:
         say(" ".join(str(error).split()))
         raise SystemExit(1) from error
@@ -98,36 +101,40 @@ def run(
         raise SystemExit(status)
 
 
-class LifespanFailed(BlackBullError):
-    """The application's startup or shutdown raised. The text says which, and what."""
-
-
-def merge(first: Flags, second: Flags) -> Flags:
-    """Return *first* with what it leaves open taken from *second*."""
-    open_names = [name for name in Flags.__slots__ if getattr(first, name) is None]
-    return replace(first, **{name: getattr(second, name) for name in open_names})
-
-
-def apply_flags(settings: Settings, flags: Flags) -> Settings:
-    """Return *settings* with everything that *flags* say about them.
+def find(app: object) -> dict[str, Found]:
+    """Return the settings that *app* has, else those of variables and files.
 
     Raises:
-        ConfigurationError: a value is out of its range.
+        ConfigurationError: one of these holds an impossible value.
     """
-    return replace(
-        settings,
-        host=settings.host if flags.host is None else flags.host,
-        port=settings.port if flags.port is None else flags.port,
-        certfile=flags.certfile or settings.certfile,
-        keyfile=flags.keyfile or settings.keyfile,
-        workers=settings.workers if flags.workers is None else flags.workers,
-        reload=settings.reload if flags.reload is None else flags.reload,
-        client_ca=flags.client_ca or settings.client_ca,
-        sni=flags.sni or settings.sni,
-        max_connections=(
-            settings.max_connections if flags.max_connections is None else flags.max_connections
-        ),
-    )
+    # Asked for by name: for an ASGI application nothing of ours is loaded.
+    given: object = getattr(app, "given_settings", None)
+    return given_settings(given) if isinstance(given, Settings) else find_settings(Settings)
+
+
+def run_with(
+    app: object, settings: Settings, *, ssl_context: ssl.SSLContext | None, http: bool
+) -> int:
+    """Serve *app* as *settings* say until a signal ends it.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        ConfigurationError: nothing can be served.
+        LifespanFailed: the application's startup or shutdown raised.
+    """
+    check(settings)
+    if settings.reload and not is_child():
+        return supervise(say, drain_timeout=settings.drain_timeout)
+    log_to_stderr()
+    with asyncio.Runner(loop_factory=loop_factory(settings)) as loop_runner:
+        serving = serve(as_native_app(app), settings, ssl_context=ssl_context, http=http)
+        return loop_runner.run(serving)
+
+
+class LifespanFailed(BlackBullError):
+    """The application's startup or shutdown raised. The text says which, and what."""
 
 
 def check(settings: Settings) -> None:

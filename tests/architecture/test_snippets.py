@@ -31,6 +31,7 @@ NAMED = re.compile(r"# ([\w.-]+)\n")
 """The first line of a block that is a file: its name."""
 HTTP_PORT = 8000
 BROKER = "blackbull mqtt "
+CONFIG = re.compile(r"^(?:[A-Z_]+=\w+ )?blackbull config\b")
 SAY = "python examples/say.py "
 CLIENTS = ("curl ", "echo ", "printf ", "mosquitto_pub ", "mosquitto_sub ", SAY)
 
@@ -130,6 +131,16 @@ def make_files(command: Command, cwd: Path) -> None:
     assert command.output == ""
 
 
+def run_config(command: Command, cwd: Path) -> None:
+    """Run a command that prints settings, and compare what it prints."""
+    text = command.text.replace("blackbull ", f"{sys.executable} -m blackbull ", 1)
+    done = subprocess.run(
+        ["bash", "-c", text], capture_output=True, text=True, timeout=20, check=False,
+        stdin=subprocess.DEVNULL, cwd=cwd, env=clean_environment(),
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == (command.output, "")
+
+
 def check_tool(command: Command) -> None:
     """Check a command that is not run here: what it names is there."""
     words = [word for word in command.text.split() if not re.match(r"[A-Z]+=", word)]
@@ -166,6 +177,9 @@ def test_page_programs_run_and_commands_print_what_it_says(page: Path, tmp_path:
                 for command in commands(snippet):
                     if command.text.startswith("openssl ") or " mqtt passwd " in command.text:
                         make_files(command, tmp_path)
+                        continue
+                    if CONFIG.search(command.text):
+                        run_config(command, tmp_path)
                         continue
                     if command.text.startswith(BROKER):
                         running.pop_all().close()

@@ -15,7 +15,6 @@ import pytest
 
 from blackbull import BlackBull, runner
 from blackbull.asgi.host import HostedApp
-from blackbull.cli.flags import Flags
 from blackbull.config import Settings
 from blackbull.errors import ConfigurationError, MissingExtra
 from blackbull.server.server import Listening
@@ -142,9 +141,67 @@ def test_run_impossible_argument_is_one_line_and_status_1(
     assert served == []
 
 
-def test_merge_prefers_the_first_even_when_it_is_falsy() -> None:
-    first, second = Flags(port=0, reload=False), Flags(host="a", port=1, reload=True)
-    assert runner.merge(first, second) == Flags(host="a", port=0, reload=False)
+def test_run_argument_given_to_the_application_goes_before_variables(
+    served: list[Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BLACKBULL_PORT", "1")
+    monkeypatch.setenv("BB_MAX_BODY_SIZE", "1")
+    app = BlackBull(settings=Settings(port=2, host="::1"))
+    runner.run(app, argv=["--port", "3"])
+    runner.run(app, host="::2", argv=())
+    assert [(s.host, s.port, s.max_body_size) for s in served] == [
+        ("::1", 3, Settings().max_body_size),
+        ("::2", 2, Settings().max_body_size),
+    ]
+
+
+def test_run_file_is_the_last_before_the_default(
+    served: list[Settings], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    keys = ("header_timeout", "body_timeout", "port", "socket_backlog")
+    Path("blackbull.toml").write_text("".join(f"{key} = 1\n" for key in keys))
+    Path(".env").write_text("BB_BODY_TIMEOUT=2\nBLACKBULL_PORT=2\nBB_SOCKET_BACKLOG=2\n")
+    monkeypatch.setenv("BLACKBULL_PORT", "3")
+    monkeypatch.setenv("BB_SOCKET_BACKLOG", "")
+    runner.run(BlackBull(), argv=())
+    runner.run(BlackBull(), port=4, argv=())
+    runner.run(BlackBull(), port=4, argv=["--port", "5"])
+    assert [tuple(getattr(s, key) for key in keys) for s in served] == [
+        (1.0, 2.0, 3, 2),
+        (1.0, 2.0, 4, 2),
+        (1.0, 2.0, 5, 2),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("argument", "argv", "backlog"),
+    [(None, [], 1), ("a.toml", [], 2), ("a.toml", ["--config", "b.toml"], 3)],
+)
+def test_run_file_is_the_one_that_is_named(
+    served: list[Settings],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    argument: str | None,
+    argv: list[str],
+    backlog: int,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for number, name in enumerate(("blackbull.toml", "a.toml", "b.toml"), 1):
+        Path(name).write_text(f"socket_backlog = {number}")
+    runner.run(BlackBull(), config=argument, argv=argv)
+    assert [s.socket_backlog for s in served] == [backlog]
+
+
+def test_run_key_of_a_flag_fits_a_certificate_of_a_variable(
+    served: list[Settings], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    cert.touch()
+    key.touch()
+    monkeypatch.setenv("BLACKBULL_CERT", str(cert))
+    runner.run(BlackBull(), argv=["--key", str(key)])
+    assert [(s.certfile, s.keyfile) for s in served] == [(str(cert), str(key))]
 
 
 def test_native_app_is_taken_as_it_is() -> None:

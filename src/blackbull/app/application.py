@@ -57,7 +57,7 @@ class BlackBull:
     Everything is registered before it starts; :meth:`startup` checks all of it and freezes it.
 
     Args:
-        settings: Where the environment is not to be asked.
+        settings: Where variables and files are not to be asked.
         observer_shutdown_timeout: Seconds that detached listeners get to finish at the end.
         cache_max: Look-ups of paths with placeholders that are remembered; 0 for none.
 
@@ -86,7 +86,7 @@ class BlackBull:
         self.protocols = ProtocolRegistry()
         self.extensions: dict[str, object] = {}
         self.begin = self._begin_first
-        self._settings = settings
+        self._given = self._settings = settings
         self._converters = ReturnConverters()
         self._errors = ErrorResponder(self.aggregator, self._converters.respond)
         self._lifespan = Lifespan(self.aggregator)
@@ -370,11 +370,16 @@ class BlackBull:
     # ------------------------------------------------------------------ serving
 
     @property
+    def given_settings(self) -> Settings | None:
+        """The settings that the program made; they stand in for variables and files."""
+        return self._given
+
+    @property
     def settings(self) -> Settings:
-        """The settings: those given, else the environment's, read once.
+        """The settings: those given, else what variables and files say, read once.
 
         Raises:
-            ConfigurationError: the environment holds an impossible value.
+            ConfigurationError: one of these holds an impossible value.
         """
         if self._settings is None:
             self._settings = load_settings()
@@ -476,9 +481,12 @@ class BlackBull:
         ssl_context: SSLContext | None = None,
         http: bool = True,
         max_connections: int | None = None,
+        config: str | None = None,
         argv: Sequence[str] | None = None,
     ) -> None:
         """Serve until SIGINT or SIGTERM. The command line's flags go before these arguments.
+
+        These go before ``BLACKBULL_*`` variables, ``.env``, the TOML file and the defaults.
 
         Args:
             certfile: Path of the certificate chain, PEM; *cert* is another name for it.
@@ -493,6 +501,7 @@ class BlackBull:
             ssl_context: Used as it is, instead of all of these files.
             http: Listen for HTTP; False: only protocols with a port of their own are served.
             max_connections: Connections served at a time; 0: as open files allow.
+            config: Path of the TOML file; the one of the working directory if None.
             argv: The flags, if not the command line's.
 
         Raises:
@@ -512,6 +521,7 @@ class BlackBull:
             ssl_context=ssl_context,
             http=http,
             max_connections=max_connections,
+            config=config,
             argv=argv,
         )
 

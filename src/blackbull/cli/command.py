@@ -5,19 +5,21 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from importlib.metadata import version
 from typing import Final
 
 from blackbull.errors import ConfigurationError
 from blackbull.runner import run
 
-from .flags import Flags, Parser, add_flags, split_bind, to_flags
+from .flags import Flags, Parser, add_bind, add_flags, bound, to_flags
 from .target import load_app
 
 DESCRIPTION = "Serve a BlackBull application, or any ASGI 3.0 application."
-EPILOG = "'blackbull mqtt' runs an MQTT broker: 'blackbull mqtt --help' says more."
-VERBS: Final = {"mqtt": "blackbull.cli.mqtt"}
+EPILOG = (
+    "'blackbull config' prints every setting and where its value comes from. "
+    "'blackbull mqtt' runs an MQTT broker: 'blackbull mqtt --help' says more."
+)
+VERBS: Final = {"config": "blackbull.cli.config", "mqtt": "blackbull.cli.mqtt"}
 """The module of each verb, imported when it is asked for; its ``main`` takes the arguments."""
 
 
@@ -77,28 +79,22 @@ def serve_target(arguments: list[str]) -> None:
         raise ConfigurationError(
             "which application? say module:attribute; 'blackbull --help' lists the flags"
         )
-    flags = to_flags(found)
-    host, port = split_bind(found.bind) if found.bind is not None else (None, None)
-    app = load_app(found.target)
-    serve(app, replace(
-        flags,
-        host=flags.host if flags.host is not None else host,
-        port=flags.port if flags.port is not None else port,
-    ))  # fmt: skip
+    flags = bound(to_flags(found), found.bind)
+    serve(load_app(found.target), flags)
 
 
 def serve(app: object, flags: Flags) -> None:
     """Serve *app* as *flags* say, until a signal ends it."""
     run(app, host=flags.host, port=flags.port, certfile=flags.certfile, keyfile=flags.keyfile,
         workers=flags.workers, reload=flags.reload, client_ca=flags.client_ca, sni=flags.sni,
-        max_connections=flags.max_connections, argv=())  # fmt: skip
+        max_connections=flags.max_connections, config=flags.config, argv=())  # fmt: skip
 
 
 def make_parser() -> Parser:
     """Return the parser of the command's arguments."""
     parser = Parser("blackbull", description=DESCRIPTION, epilog=EPILOG)
     parser.add_argument("target", nargs="?", metavar="module:app", help="where the app is")
-    parser.add_argument("--bind", metavar="HOST:PORT", help="both in one, '[::1]:8000' for IPv6")
+    add_bind(parser)
     add_flags(parser)
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     parser.add_argument("-h", "--help", action="store_true", help="print this help and exit")

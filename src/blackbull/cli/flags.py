@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NoReturn
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, NoReturn
 
-from blackbull.config import KeyPairs, parse_key_pairs
+from blackbull.config import Found, KeyPairs, SettingValue, parse_key_pairs
 from blackbull.errors import ConfigurationError
 
 
@@ -48,6 +48,7 @@ class Flags:
         client_ca: Path of the authorities of client certificates, PEM.
         sni: Certificates by server name.
         max_connections: Connections served at a time; 0: as open files allow.
+        config: Path of the TOML file; the one of the working directory if None.
     """
 
     host: str | None = None
@@ -59,6 +60,33 @@ class Flags:
     client_ca: str | None = None
     sni: KeyPairs | None = None
     max_connections: int | None = None
+    config: str | None = None
+
+
+FLAGS: Final = {"certfile": "--cert", "keyfile": "--key"}
+"""Flags that are not called like their setting."""
+
+
+def flag_name(name: str) -> str:
+    """Return the flag of the setting *name*: ``--max-connections`` for ``max_connections``."""
+    return FLAGS.get(name, f"--{name.replace('_', '-')}")
+
+
+def said(flags: Flags, source: Callable[[str], str] = flag_name) -> dict[str, Found]:
+    """Return the settings among *flags* that were said; what is empty was not.
+
+    Args:
+        flags: What was said.
+        source: What a setting is called where it was said, by its name.
+    """
+    values: dict[str, SettingValue] = {
+        name: getattr(flags, name) for name in Flags.__slots__ if name != "config"
+    }
+    return {
+        name: Found(value, source(name))
+        for name, value in values.items()
+        if value is not None and value not in ("", {})
+    }
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -78,6 +106,27 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", metavar="N", type=worker_count, help="processes (1)")
     parser.add_argument("--reload", action="store_true", default=None,
                         help="serve anew whenever a source file changes")  # fmt: skip
+    parser.add_argument("--config", metavar="PATH",
+                        help="settings, as TOML (blackbull.toml, pyproject.toml)")  # fmt: skip
+
+
+def add_bind(parser: argparse.ArgumentParser) -> None:
+    """Let *parser* understand ``--bind``, which only the command has."""
+    parser.add_argument("--bind", metavar="HOST:PORT", help="both in one, '[::1]:8000' for IPv6")
+
+
+def bound(flags: Flags, bind: str | None) -> Flags:
+    """Return *flags* with what they leave open of host and port taken from ``--bind``.
+
+    Raises:
+        ConfigurationError: *bind* names no host and port.
+    """
+    host, port = split_bind(bind) if bind is not None else (None, None)
+    return replace(
+        flags,
+        host=flags.host if flags.host is not None else host,
+        port=flags.port if flags.port is not None else port,
+    )
 
 
 def port_number(text: str) -> int:
@@ -154,6 +203,7 @@ def to_flags(found: argparse.Namespace) -> Flags:
         client_ca=found.client_ca,
         sni=found.sni and {name: pair for each in found.sni for name, pair in each.items()},
         max_connections=found.max_connections,
+        config=found.config,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Awaitable, Sequence
 from functools import partial
@@ -62,6 +63,8 @@ def serve(settings: BrokerSettings) -> None:
         keyfile=settings.key,
         client_ca=settings.client_ca,
         max_connections=settings.max_connections,
+        # The server's settings of an application that is at home here are not a broker's.
+        config=os.devnull,
         argv=(),
     )
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -15,6 +13,8 @@ from blackbull.config import (
     SettingValue,
     describe,
     parse_setting,
+    parse_table,
+    read_document,
     read_environment,
 )
 from blackbull.errors import ConfigurationError
@@ -28,18 +28,7 @@ DESCRIPTION = (
     "Run an MQTT broker, 5.0 and 3.1.1. A flag goes before its variable (BB_MQTT_MAX_SESSIONS "
     "for --max-sessions), and that before a line of the TOML file (max_sessions = 100)."
 )
-SECTION: Final = "mqtt"
-
-# What TOML has for each kind of setting.
-_TYPES: Final[Mapping[Kind, tuple[type, ...]]] = {
-    Kind.COUNT: (int,),
-    Kind.AUTO_COUNT: (int,),
-    Kind.SECONDS: (int, float),
-    Kind.SWITCH: (bool,),
-    Kind.AUTO_SWITCH: (bool,),
-    Kind.TEXT: (str,),
-    Kind.CHOICE: (str,),
-}
+SECTION: Final = BrokerSettings.toml_table
 
 
 def flag_name(info: SettingInfo) -> str:
@@ -119,35 +108,10 @@ def read_toml(path: Path) -> dict[str, SettingValue]:
     Raises:
         ConfigurationError: it cannot be read, or has what is no setting.
     """
-    try:
-        with path.open("rb") as file:
-            document: dict[str, object] = tomllib.load(file)
-    except OSError as error:
-        raise ConfigurationError(
-            f"config file {str(path)!r} cannot be read: {error.strerror}"
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"config file {str(path)!r} is no TOML: {error}") from error
-    section = document.get(SECTION)
+    section = read_document(path).get(SECTION)
     if not isinstance(section, dict):
         raise ConfigurationError(f"config file {str(path)!r} has no section [{SECTION}]: write one")
-    infos = {info.name: info for info in describe(BrokerSettings)}
-    values: dict[str, SettingValue] = {}
-    for key, value in section.items():
-        if key not in infos:
-            raise ConfigurationError(f"{key!r} in {str(path)!r} is no setting{_meant(key, infos)}")
-        values[key] = _parse_value(infos[key], value, f"{key} in {str(path)!r}")
-    return values
-
-
-def _meant(key: str, known: Mapping[str, SettingInfo]) -> str:
-    close = difflib.get_close_matches(key.replace("-", "_"), list(known), n=1)
-    return f": did you mean {close[0]}?" if close else "; 'blackbull mqtt --help' lists them"
-
-
-def _parse_value(info: SettingInfo, value: object, source: str) -> SettingValue:
-    if info.name == "versions" and isinstance(value, list):
-        return ",".join(map(str, value))
-    if type(value) in _TYPES[info.kind]:
-        return parse_setting(info, str(value), source=source)
-    raise ConfigurationError(f"{source} must be {info.written}, not {value!r}")
+    versions = section.get("versions")
+    if isinstance(versions, list):
+        section = {**section, "versions": ",".join(map(str, versions))}
+    return parse_table(BrokerSettings, section, path, lister="blackbull mqtt --help")

@@ -1,9 +1,10 @@
-"""Settings: one dataclass field each, read from the environment and nowhere else."""
+"""Settings: one dataclass field each, read here and nowhere else."""
 
 from __future__ import annotations
 
-from .environment import load, load_settings, read_environment, resolve_max_connections
+from .environment import read_environment, resolve_max_connections
 from .setting import (
+    Found,
     KeyPairs,
     Kind,
     SettingInfo,
@@ -16,10 +17,13 @@ from .setting import (
     setting,
 )
 from .settings import ClientCert, Environment, Settings, describe_settings
+from .sources import config_file, find_settings, given_settings, load, load_settings, make_settings
+from .toml_file import parse_table, read_document
 
 __all__ = [
     "ClientCert",
     "Environment",
+    "Found",
     "KeyPairs",
     "Kind",
     "SettingInfo",
@@ -27,12 +31,18 @@ __all__ = [
     "Settings",
     "SettingsClass",
     "check",
+    "config_file",
     "describe",
     "describe_settings",
+    "find_settings",
+    "given_settings",
     "load",
     "load_settings",
+    "make_settings",
     "parse_key_pairs",
     "parse_setting",
+    "parse_table",
+    "read_document",
     "read_environment",
     "resolve_max_connections",
     "setting",

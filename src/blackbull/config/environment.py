@@ -5,18 +5,16 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Mapping
-from typing import Final, TypeVar
+from typing import Final
 
 from ..errors import ConfigurationError
-from .setting import SettingsClass, SettingValue, describe, parse_setting
-from .settings import Settings
+from .dotenv_file import DOTENV, read_dotenv
+from .setting import Found, SettingsClass, SettingValue, describe, parse_setting
 
 try:
     import resource
 except ImportError:  # not a POSIX system
     resource = None  # type: ignore[assignment]
-
-SettingsT = TypeVar("SettingsT", bound=SettingsClass)
 
 PREFIXES: Final = ("BB_", "BLACKBULL_")
 RESERVED_FILES: Final = 64
@@ -27,51 +25,32 @@ ALIKE: Final = 0.9
 """How alike two names must be for one to be a misspelling of the other: about one letter in ten."""
 
 
-def load(cls: type[SettingsT], environ: Mapping[str, str] | None = None) -> SettingsT:
-    """Read the settings of *cls* from environment variables; an empty one counts as unset.
+def read_environment(
+    cls: type[SettingsClass], environ: Mapping[str, str] | None = None
+) -> dict[str, SettingValue]:
+    """Return those settings of *cls* that are set, by field; an empty variable counts as unset.
 
     Args:
         cls: A dataclass whose fields are settings. If it has an ``env_prefix``, every variable
             that begins with it has to be one of them.
-        environ: The variables; the process's own when None.
+        environ: The variables; the process's own, and below them those of ``.env``, when None.
 
     Raises:
         ConfigurationError: a variable's value does not fit, or its name is a slip of the pen for
             a setting's name; one line, with the cure.
     """
-    return cls(**read_environment(cls, environ))
+    found = find_variables(cls) if environ is None else _find(cls, environ)
+    return {name: each.value for name, each in found.items()}
 
 
-def read_environment(
-    cls: type[SettingsClass], environ: Mapping[str, str] | None = None
-) -> dict[str, SettingValue]:
-    """Return those settings of *cls* that are set, by field; otherwise as :func:`load`.
-
-    Raises:
-        ConfigurationError: as :func:`load`.
-    """
-    environ = os.environ if environ is None else environ
-    settings = {info.env: info for info in describe(cls)}
-    own = getattr(cls, "env_prefix", None)
-    values: dict[str, SettingValue] = {}
-    for env, text in environ.items():
-        if not env.startswith(PREFIXES):
-            continue
-        info = settings.get(env)
-        if info is None:
-            _refuse_misspelling(env, list(settings), own=own)
-        elif text.strip():
-            values[info.name] = parse_setting(info, text.strip())
-    return values
-
-
-def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
-    """Read the server's settings; as :func:`load`.
+def find_variables(cls: type[SettingsClass]) -> dict[str, Found]:
+    """Return those settings of *cls* that the process's variables or ``.env`` set, by field.
 
     Raises:
-        ConfigurationError: as :func:`load`.
+        ConfigurationError: as :func:`read_environment`.
+        MissingExtra: ``.env`` has settings, and python-dotenv is not installed.
     """
-    return load(Settings, environ)
+    return _find(cls, read_dotenv(), f" in {DOTENV}") | _find(cls, os.environ)
 
 
 def resolve_max_connections(max_connections: int) -> int:
@@ -90,8 +69,28 @@ def resolve_max_connections(max_connections: int) -> int:
     return max(1, files - RESERVED_FILES)
 
 
-def _refuse_misspelling(env: str, known: list[str], *, own: str | None = None) -> None:
+def _find(
+    cls: type[SettingsClass], environ: Mapping[str, str], where: str = ""
+) -> dict[str, Found]:
+    settings = {info.env: info for info in describe(cls)}
+    own = getattr(cls, "env_prefix", None)
+    found: dict[str, Found] = {}
+    for env, text in environ.items():
+        if not env.startswith(PREFIXES):
+            continue
+        info = settings.get(env)
+        source = f"{env}{where}"
+        if info is None:
+            _refuse_misspelling(env, list(settings), own=own, source=source)
+        elif text.strip():
+            found[info.name] = Found(parse_setting(info, text.strip(), source=source), source)
+    return found
+
+
+def _refuse_misspelling(
+    env: str, known: list[str], *, own: str | None = None, source: str | None = None
+) -> None:
     mine = own is not None and env.startswith(own)
     close = difflib.get_close_matches(env, known, n=1, cutoff=0 if mine else ALIKE)
     if close:
-        raise ConfigurationError(f"{env} is no setting: did you mean {close[0]}?")
+        raise ConfigurationError(f"{source or env} is no setting: did you mean {close[0]}?")

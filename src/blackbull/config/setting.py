@@ -2,7 +2,8 @@
 
 A part of the framework that has settings of its own writes a dataclass like
 :class:`~blackbull.config.Settings`: a :func:`setting` for each field, :func:`check` in
-``__post_init__``, and ``env_prefix`` if the variables that begin with it are all its own.
+``__post_init__``, ``env_prefix`` if the variables that begin with it are all its own, and
+``toml_table``, the table of the TOML file that has its keys.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import enum
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol, TypeAlias, TypeVar, cast
 
@@ -53,6 +54,7 @@ class SettingInfo:
         default: Its value when nobody sets it; for a choice, a member of its enumeration.
         minimum: The smallest value, for numbers.
         maximum: The largest value, for numbers.
+        secret: Its value is shown nowhere.
     """
 
     name: str
@@ -63,6 +65,7 @@ class SettingInfo:
     default: SettingValue
     minimum: float
     maximum: float
+    secret: bool = False
 
     @property
     def written(self) -> str:
@@ -78,8 +81,21 @@ class SettingInfo:
         return type(cast("enum.Enum", self.default))
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A setting's value, and where it was found.
+
+    Attributes:
+        value: The value.
+        source: For people: ``--port``, ``BLACKBULL_PORT in .env``, ``port in blackbull.toml``.
+    """
+
+    value: SettingValue
+    source: str
+
+
 class SettingsClass(Protocol):
-    """A dataclass whose fields are settings; ``env_prefix`` is optional."""
+    """A dataclass whose fields are settings; ``env_prefix`` and ``toml_table`` are optional."""
 
     __dataclass_fields__: ClassVar[dict[str, Field[object]]]
 
@@ -146,6 +162,7 @@ def describe(cls: type[SettingsClass]) -> tuple[SettingInfo, ...]:
                 default=cast("SettingValue", entry.default),
                 minimum=cast("float", metadata["minimum"]),
                 maximum=cast("float", metadata["maximum"]),
+                secret=not entry.repr,
             )
         )
     return tuple(described)
@@ -199,7 +216,7 @@ def parse_setting(info: SettingInfo, text: str, *, source: str | None = None) ->
         ConfigurationError: it is not written like that, or out of its range.
     """
     if source is not None:
-        info = _called(info, source)
+        info = replace(info, env=source)
     try:
         value = _convert(info, text)
     except (ValueError, KeyError):
@@ -251,13 +268,6 @@ def _convert(info: SettingInfo, text: str) -> SettingValue:
             return parse_key_pairs(text)
         case Kind.TEXT:
             return text
-
-
-def _called(info: SettingInfo, source: str) -> SettingInfo:
-    return SettingInfo(
-        info.name, source, info.kind, info.unit, info.sentence,
-        info.default, info.minimum, info.maximum,
-    )  # fmt: skip
 
 
 def _plain(number: float) -> str:

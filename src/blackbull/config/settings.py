@@ -423,7 +423,9 @@ class Settings:
     def __post_init__(self) -> None:
         check(self)
         if self.keyfile and not self.certfile:
-            raise ConfigurationError("a key without its certificate: set BLACKBULL_CERT, too")
+            raise ConfigurationError(
+                "a key without its certificate: set BLACKBULL_CERT, or say --cert PATH, too"
+            )
         if (self.sni or self.client_ca) and not self.certfile:
             raise ConfigurationError(
                 f"{'BLACKBULL_SNI' if self.sni else 'BLACKBULL_CLIENT_CA'} without a certificate: "

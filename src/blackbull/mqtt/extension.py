@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import ClassVar, Protocol, TypeVar
 
 from blackbull.abc import Aggregator, ProtocolBinding
 from blackbull.config import load
@@ -81,7 +81,7 @@ class MQTTExtension(Extension[Host]):
         tap_mode: ``"actor"``: taps run by themselves and miss messages when they are slow.
             ``"inline"``: a client's next packet waits for them.
         tap_queue_size: Messages that wait for the taps; None: as the settings say.
-        settings: The limits and what is advertised; None: as the environment says.
+        settings: The limits and what is advertised; None: as variables and files say.
         authenticate: Who is this client? Takes a ``ConnectRequest``; returns an ``Identity``,
             True, False, a ``ReasonCode`` or a ``Refusal``, or an awaitable of one.
         authorize: May it do that? Takes a ``ClientInfo``, ``"publish"`` or ``"subscribe"``, and a
@@ -97,6 +97,7 @@ class MQTTExtension(Extension[Host]):
     """
 
     extension_key = "mqtt"
+    settings_class: ClassVar[type[MQTTSettings]] = MQTTSettings
 
     def __init__(
         self,
@@ -121,7 +122,7 @@ class MQTTExtension(Extension[Host]):
         self.versions = tuple(versions)
         self.tls = tls
         self.actor: BrokerActor | None = None
-        self._settings = settings
+        self.settings = settings
         self._hooks = Hooks(
             authenticate=authenticate,
             authorize=authorize,
@@ -158,9 +159,9 @@ class MQTTExtension(Extension[Host]):
         """Start the broker, with no sessions and nothing retained.
 
         Raises:
-            ConfigurationError: the environment holds an impossible setting.
+            ConfigurationError: a variable or a file holds an impossible setting.
         """
-        settings = self._settings or load(MQTTSettings)
+        settings = self.settings or load(MQTTSettings)
         self.actor = actor = BrokerActor(settings, hooks=self._hooks, levels=self.versions)
         actor.watch(self._aggregator)
         actor.sinks.tap = self._application.observe

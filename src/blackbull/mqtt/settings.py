@@ -39,6 +39,7 @@ class MQTTSettings:
     """
 
     env_prefix: ClassVar[str] = "BB_MQTT_"
+    toml_table: ClassVar[str] = "mqtt"
 
     max_packet_size: int = setting(
         1_048_576,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from blackbull.cli import command
-from blackbull.cli.flags import Flags
+from blackbull.cli.flags import Flags, split_bind
 from blackbull.errors import ConfigurationError
 
 
@@ -20,13 +20,13 @@ from blackbull.errors import ConfigurationError
     ],
 )
 def test_bind_names_host_and_port(text: str, expected: tuple[str | None, int]) -> None:
-    assert command.split_bind(text) == expected
+    assert split_bind(text) == expected
 
 
 @pytest.mark.parametrize("text", ["", "localhost", "::1:8080", "host:", "host:port", "a:99999"])
 def test_bind_malformed_raises(text: str) -> None:
     with pytest.raises(ConfigurationError, match="--bind"):
-        command.split_bind(text)
+        split_bind(text)
 
 
 @pytest.fixture

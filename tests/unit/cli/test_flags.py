@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from blackbull.cli.flags import Flags, parse_flags
+from blackbull.cli.flags import Flags, flag_name, parse_flags, said
+from blackbull.config import Found
 from blackbull.errors import ConfigurationError
 
 
@@ -66,3 +67,21 @@ def test_connections_impossible_raises(count: str) -> None:
 def test_workers_impossible_raises(workers: str) -> None:
     with pytest.raises(ConfigurationError, match="is no number of workers"):
         parse_flags([f"--workers={workers}"])
+
+
+def test_flags_file_is_understood() -> None:
+    assert parse_flags(["--config", "a.toml"]) == Flags(config="a.toml")
+
+
+def test_flags_that_say_something_are_found_by_their_name() -> None:
+    flags = Flags(host="", port=0, certfile="c", reload=False, sni={}, config="a.toml")
+    assert said(flags) == {
+        "port": Found(0, "--port"),
+        "certfile": Found("c", "--cert"),
+        "reload": Found(False, "--reload"),
+    }
+
+
+@pytest.mark.parametrize("name", [n for n in Flags.__slots__ if n not in ("reload", "sni")])
+def test_flag_name_is_what_the_parser_understands(name: str) -> None:
+    assert getattr(parse_flags([flag_name(name), "1"]), name) in ("1", 1)

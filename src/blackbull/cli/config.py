@@ -26,7 +26,7 @@ from blackbull.config import (
 )
 from blackbull.runner import find
 
-from .flags import Flags, Parser, add_bind, add_flags, bound, flag_name, said, to_flags
+from .flags import Flags, Parser, add_bind, add_flags, bound, said, to_flags
 from .target import load_app
 
 DESCRIPTION = (
@@ -70,9 +70,8 @@ def main(arguments: Sequence[str]) -> None:
     if found.help:
         print(parser.format_help(), end="")
         return
-    flags = bound(to_flags(found), found.bind)
     app = None if found.target is None else load_app(found.target)
-    rows = list(collect(flags, app, bind=found.bind is not None and to_flags(found)))
+    rows = collect(to_flags(found), app, bind=found.bind)
     try:
         print(to_json(rows) if found.json else to_text(rows), flush=True)
     except BrokenPipeError:
@@ -91,31 +90,26 @@ def make_parser() -> Parser:
     return parser
 
 
-def collect(flags: Flags, app: object = None, *, bind: Flags | bool = False) -> Iterator[Row]:
+def collect(flags: Flags, app: object = None, *, bind: str | None = None) -> list[Row]:
     """Return the settings that *app* would be served with, in the order of their fields.
 
     Args:
         flags: The command line.
         app: The application, if one was named.
-        bind: The flags without what ``--bind`` said, if it was there.
+        bind: What ``--bind`` said.
 
     Raises:
         ConfigurationError: a setting cannot be, or settings contradict each other.
     """
-
-    def source(name: str) -> str:
-        from_bind = isinstance(bind, Flags) and getattr(bind, name) is None
-        return "--bind" if from_bind else flag_name(name)
-
+    by_bind = said(bound(Flags(), bind), lambda _: "--bind")
     with config_file(flags.config):
-        yield from _rows(Settings, find(app) | said(flags, source))
+        rows = list(_rows(Settings, find(app) | by_bind | said(flags)))
         for extension in app.extensions.values() if isinstance(app, BlackBull) else ():
             cls: type[SettingsClass] | None = getattr(extension, "settings_class", None)
             if cls is not None:
                 given: SettingsClass | None = getattr(extension, "settings", None)
-                yield from _rows(
-                    cls, find_settings(cls) if given is None else given_settings(given)
-                )
+                rows += _rows(cls, find_settings(cls) if given is None else given_settings(given))
+    return rows
 
 
 def _rows(cls: type[SettingsClass], found: Mapping[str, Found]) -> Iterator[Row]:

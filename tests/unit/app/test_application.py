@@ -306,7 +306,7 @@ def test_run_hands_everything_to_the_runner(
         "certfile": "chain.pem", "keyfile": "key.pem", "port": 8443, "host": "::", "workers": 1,
         "reload": False, "argv": [],
     }  # fmt: skip
-    others = ("password", "client_ca", "sni", "ssl_context", "max_connections")
+    others = ("password", "client_ca", "sni", "ssl_context", "max_connections", "config")
     nothing = dict.fromkeys([*options, *others])
     assert calls == [
         (app, {**nothing, **options, "http": True}),

@@ -51,11 +51,12 @@ class House:
         return self.mqtt.actor.broker
 
     def narrow(self, peer: Peer) -> None:
-        """Let the system keep little of what *peer* does not read."""
+        """Let the system keep little of what *peer* does not read, and of what it sends."""
         mine = peer.writer.get_extra_info("sockname")
         (view,) = [each for each in self.server.connections if each.peername == mine]
         sock = view._transport.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        for buffer in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+            sock.setsockopt(socket.SOL_SOCKET, buffer, 4096)
 
     async def fine(self) -> None:
         """Two clients that behave are served as if nothing had been; nothing is left of others."""

@@ -398,7 +398,7 @@ class BrokerAndModel(RuleBasedStateMachine):
 
 
 BrokerAndModel.TestCase.settings = settings(
-    max_examples=60,
+    max_examples=100,
     stateful_step_count=50,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

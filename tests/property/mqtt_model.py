@@ -93,8 +93,12 @@ class Client:
     window: int = 65535
     quota: int = 65535
     subscriptions: dict[str, Wanted] = field(default_factory=dict)
+    backlog: list[Expected] = field(default_factory=list)
+    """Retained messages: they come before all that follows, as the window allows."""
+    asked: dict[str, Wanted] = field(default_factory=dict)
+    """Subscriptions whose retained messages come after these."""
     now: list[Expected] = field(default_factory=list)
-    """QoS 0: to be delivered at once."""
+    """QoS 0: to be delivered at once, or behind the backlog."""
     queue: list[Expected] = field(default_factory=list)
     """QoS 1 and 2: to be delivered as the window allows."""
     under_way: dict[int, Expected | None] = field(default_factory=dict)
@@ -113,6 +117,8 @@ class Model:
         self.retained: dict[str, Sent] = {}
         self.shared: list[tuple[Sent, set[str]]] = []
         """QoS 0 messages of which one of several clients has to get one copy."""
+        self.lost: list[tuple[Sent, set[str]]] = []
+        """Those that one of them may have taken with it."""
         self._batches: Iterator[int] = itertools.count()
 
     # ------------------------------------------------------------------ connections
@@ -141,6 +147,10 @@ class Model:
         """The connection of *client* ends."""
         client.connected = False
         client.replay = []
+        client.queue += [each for each in client.backlog if each.qos]
+        client.backlog, client.now, client.asked = [], [], {}
+        self.lost += [each for each in self.shared if client.name in each[1]]
+        self.shared = [each for each in self.shared if client.name not in each[1]]
         if not with_will:
             client.will = None
         if client.will is not None:
@@ -197,7 +207,7 @@ class Model:
                 elif matches(sent.topic, name):
                     found.append(wanted)
             if found and not (client.name == source and all(each.no_local for each in found)):
-                self._expect(client, sent, found, number, live=True)
+                self._expect(client, sent, found, number)
         self.shared += [(sent, members) for members in groups.values()]
 
     def subscribe(self, client: Client, name: str, wanted: Wanted) -> None:
@@ -207,18 +217,36 @@ class Model:
         handling = wanted.retain_handling
         if name.startswith("$share/") or handling == 2 or (handling == 1 and not new):
             return
+        if client.backlog:
+            client.asked[name] = wanted
+        else:
+            self._begin(client, name, wanted)
+
+    def unsubscribe(self, client: Client, name: str) -> bool:
+        """Remove a subscription; return whether there was one."""
+        client.asked.pop(name, None)
+        return client.subscriptions.pop(name, None) is not None
+
+    def _begin(self, client: Client, name: str, wanted: Wanted) -> None:
         number = self.batch()
         for sent in self.retained.values():
             if matches(sent.topic, name) and sent.expires_at > self.time:
-                self._expect(client, sent, [wanted], number, live=False)
+                identifiers = (wanted.identifier,) if wanted.identifier else ()
+                qos = min(sent.qos, wanted.qos)
+                client.backlog.append(Expected(sent, qos, True, identifiers, number))
 
-    def _expect(
-        self, client: Client, sent: Sent, found: list[Wanted], batch: int, *, live: bool
-    ) -> None:
+    def _backlog_sent(self, client: Client) -> None:
+        while client.asked and not client.backlog:
+            name, wanted = next(iter(client.asked.items()))
+            del client.asked[name]
+            if client.subscriptions.get(name) is wanted:
+                self._begin(client, name, wanted)
+
+    def _expect(self, client: Client, sent: Sent, found: list[Wanted], batch: int) -> None:
         qos = min(sent.qos, max(each.qos for each in found))
         kept = sent.retain and any(each.retain_as_published for each in found)
         identifiers = tuple(each.identifier for each in found if each.identifier)
-        expected = Expected(sent, qos, kept if live else True, identifiers, batch)
+        expected = Expected(sent, qos, kept, identifiers, batch)
         if qos:
             client.queue.append(expected)
         elif client.connected:
@@ -244,10 +272,14 @@ class Model:
             return
         assert not packet.dup
         assert packet.packet_id not in client.under_way, "the identifier is in use"
-        self._drop_expired(client)
-        taken = _take(client.queue, packet, client.level)
-        assert taken is not None, f"{packet} is not what comes next: {client.queue}"
+        waiting = client.backlog
+        if not waiting:
+            self._drop_expired(client)
+            waiting = client.queue
+        taken = _take(waiting, packet, client.level)
+        assert taken is not None, f"{packet} is not what comes next: {waiting}"
         client.under_way[packet.packet_id] = taken
+        self._backlog_sent(client)
 
     def saw_release(self, client: Client, packet: MQTTPubrel) -> bool:
         """Judge a PUBREL packet; False: it is no replay, but answers a PUBREC."""
@@ -257,13 +289,17 @@ class Model:
         return True
 
     def _saw_at_once(self, client: Client, packet: MQTTPublish) -> None:
+        if _take(client.backlog, packet, client.level) is not None:
+            self._backlog_sent(client)
+            return
         if _take(client.now, packet, client.level) is not None:
             return
-        for number, (sent, members) in enumerate(self.shared):
-            if client.name in members and sent.payload == packet.payload:
-                assert not packet.retain
-                del self.shared[number]
-                return
+        for waiting in (self.shared, self.lost):
+            for number, (sent, members) in enumerate(waiting):
+                if client.name in members and sent.payload == packet.payload:
+                    assert not packet.retain
+                    del waiting[number]
+                    return
         raise AssertionError(f"{client.name} was not to get {packet}")
 
     def _drop_expired(self, client: Client) -> None:
@@ -271,11 +307,16 @@ class Model:
 
     def settled(self) -> None:
         """Judge what is left when the broker has nothing more to say."""
-        assert not self.shared, "a group's message went to nobody"
+        for _, members in self.shared:
+            held = [name for name in members if self.clients[name].backlog]
+            assert held, "a group's message went to nobody"
         for client in self.clients.values():
             if not client.connected:
                 continue
-            assert not client.now, f"{client.name} did not get {client.now}"
+            stalled = not client.quota and any(each.qos for each in client.backlog)
+            if not stalled:
+                assert not client.backlog, f"{client.name} did not get {client.backlog}"
+                assert not client.now, f"{client.name} did not get {client.now}"
             if client.quota:
                 self._drop_expired(client)
                 assert not client.replay, "something was not sent again"

@@ -213,7 +213,7 @@ class BrokerAndModel(RuleBasedStateMachine):
         client, wire = self.somebody(data)
         packet_id = next(wire.ids)
         wire.say(MQTTUnsubscribe(packet_id, [name]))
-        had = client.subscriptions.pop(name, None) is not None
+        had = self.model.unsubscribe(client, name)
         (unsuback,) = self.settle()[client.name]
         assert isinstance(unsuback, MQTTUnsuback)
         assert unsuback.packet_id == packet_id

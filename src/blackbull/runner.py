@@ -10,6 +10,7 @@ import ssl
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -300,5 +301,6 @@ def describe_address(listening: Listening) -> str:
 
 
 def say(line: str) -> None:
-    """Tell the person who started us, on stderr."""
-    print(f"blackbull: {line}", file=sys.stderr, flush=True)
+    """Tell the person who started us, on stderr, if anybody still reads that."""
+    with suppress(OSError):
+        print(f"blackbull: {line}", file=sys.stderr, flush=True)

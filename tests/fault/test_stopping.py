@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -14,6 +17,7 @@ from blackbull.native import Receive, Send
 from blackbull.response import Response
 from blackbull.server import Server
 from tests.conformance.peer import App, connected
+from tests.environment import clean_environment
 
 GET = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"
 
@@ -83,3 +87,17 @@ async def test_startup_that_raises_leaves_nothing_bound() -> None:
     assert server.port is not None
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", server.port))
+
+
+def test_program_that_nobody_reads_from_any_more_stops_in_order() -> None:
+    """Whoever started it may be gone by then, and with it the other end of stderr."""
+    told = "from blackbull import BlackBull; BlackBull().run(port=0)"
+    with subprocess.Popen(
+        [sys.executable, "-c", told],
+        env=clean_environment(), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    ) as program:  # fmt: skip
+        assert program.stderr is not None
+        assert "serving" in program.stderr.readline()
+        program.stderr.close()
+        program.send_signal(signal.SIGTERM)
+        assert program.wait(20) == 0

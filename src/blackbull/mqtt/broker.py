@@ -21,6 +21,7 @@ from blackbull.actor import Actor, Message
 from .codec.types import DISCONNECT, REASON_CODES, ReasonCode
 from .inbox import Close, Decided, Detach, Received, Send, Tick, TimedOut, Wake, Writable
 from .inline import InlineRunner
+from .limit_log import log_limit
 from .observation import Observation
 from .settings import MQTTSettings
 from .state.broker import Broker, Notice
@@ -410,6 +411,10 @@ class BrokerActor(Actor):
             self._flush()
         if broker.router.tapped or broker.notices:
             self._pass_on()
+        if broker.stats.limits:
+            for limit in broker.stats.limits:
+                log_limit(limit, peer=None)
+            broker.stats.limits.clear()
         if broker.rearm:
             broker.rearm = False
             self._arm()

@@ -9,7 +9,6 @@ its :meth:`~MQTTConnectionActor.run`, which drains the inbox, is all that ever w
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from math import inf
@@ -25,14 +24,13 @@ from .binding import MAX_UNWRITTEN, peer_certificate
 from .broker import BrokerActor
 from .codec.framer import PacketFramer
 from .inbox import Close, Decided, Detach, Received, Send, TimedOut, Writable
+from .limit_log import log_limit
 from .state.inbound import Inbound
 from .state.link import Shell, T
 from .state.publication import Publication
 from .tap import Handler, Message, TapActor, TapTable
 
 __all__ = ["MQTTConnectionActor", "PacketFramer", "serve_connection"]
-
-limits = logging.getLogger("blackbull.caps")
 
 CHUNK: Final = 65536
 HIGH_WATER: Final = 65536
@@ -236,18 +234,6 @@ class MQTTConnectionActor(Actor, Shell):
         elif limit.limit not in self._recorded:
             self._recorded.add(limit.limit)
             log_limit(limit, peer=self.peername)
-
-
-def log_limit(limit: LimitExceeded, *, peer: Address | None) -> None:
-    """Log a limit that fired, as the server does for its own connections."""
-    shown = "-" if peer is None else f"{peer[0]}:{peer[1]}"
-    limits.warning(
-        "%s (peer=%s protocol=mqtt)", limit, shown,
-        extra={
-            "cap": limit.limit, "requested": limit.seen, "limit": limit.allowed, "peer": shown,
-            "scope_path": "", "protocol": "mqtt",
-        },
-    )  # fmt: skip
 
 
 async def serve_connection(

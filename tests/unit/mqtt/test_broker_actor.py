@@ -269,6 +269,27 @@ async def test_hook_that_raises_refuses_and_is_logged(
         assert client.closed
 
 
+async def test_queue_of_a_client_that_is_away_says_once_that_it_is_full(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settings = MQTTSettings(sys_interval=0, max_queued_messages=2)
+    async for broker in started(BrokerActor(settings)):
+        view = MemoryConnection()
+        FedConnection(view, broker.actor)
+        kept = MQTTConnect("s", properties={"session_expiry_interval": 60})
+        view.feed(encode_packet(kept) + encode_packet(MQTTSubscribe(1, [("t", 1)])))
+        await turn()
+        view.reset()
+        await turn()
+        with caplog.at_level(logging.WARNING, "blackbull.caps"):
+            for _ in range(5):
+                broker.actor.publish("t", b"x", qos=1)
+            await turn()
+        [record] = [each for each in caplog.records if each.name == "blackbull.caps"]
+        assert record.__dict__["cap"] == "mqtt_max_queued_messages"
+        assert broker.actor.broker.sessions["s"].dropped == 3
+
+
 async def test_events_tell_of_each_packet_only_while_somebody_listens(broker: Broker) -> None:
     dispatcher = EventDispatcher()
     aggregator = EventAggregator(dispatcher)

@@ -128,8 +128,8 @@ class Session(Subscriber):
     """
 
     __slots__ = (
-        "_next_expiry", "_packet_id", "_queued_bytes", "_replay", "_settings", "_stats", "dropped",
-        "expires_at", "expiry", "inflight", "queue", "received", "subscriptions", "will",
+        "_next_expiry", "_packet_id", "_queued_bytes", "_replay", "_settings", "_stats", "_told",
+        "dropped", "expires_at", "expiry", "inflight", "queue", "received", "subscriptions", "will",
         "will_at",
     )  # fmt: skip
 
@@ -145,6 +145,7 @@ class Session(Subscriber):
         self.will: Will | None = None
         self.will_at = inf
         self.dropped = 0
+        self._told = False  # of a limit, since the client went away
         self._packet_id = 0
         self._queued_bytes = 0
         self._next_expiry = inf  # of what waits; none that waits expires before
@@ -265,14 +266,14 @@ class Session(Subscriber):
     def _overflow(self, seen: int, *, of: str = "messages") -> None:
         self._stats.publish_dropped += 1
         self.dropped += 1
+        settings = self._settings
+        allowed = settings.max_queued_messages if of == "messages" else settings.max_queued_bytes
+        limit = LimitExceeded(f"mqtt_max_queued_{of}", allowed=allowed, seen=seen)
         if self.link is not None:
-            settings = self._settings
-            allowed = (
-                settings.max_queued_messages if of == "messages" else settings.max_queued_bytes
-            )
-            self.link.shell.record_limit(
-                LimitExceeded(f"mqtt_max_queued_{of}", allowed=allowed, seen=seen)
-            )
+            self.link.shell.record_limit(limit)
+        elif not self._told:
+            self._told = True
+            self._stats.limits.append(limit)
 
     def pump(self) -> None:
         """Send what waits, as far as the client takes it."""
@@ -331,6 +332,7 @@ class Session(Subscriber):
     def resume(self, link: Link) -> None:
         """Go on over a new connection: what was under way is sent again, in its order."""
         self.link = link
+        self._told = False
         self.expires_at = inf
         self._replay = deque(self.inflight) if self.inflight else None
         self.pump()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from blackbull.errors import LimitExceeded
 
 
 @dataclass(slots=True)
@@ -22,6 +24,7 @@ class Stats:
         connections_total: CONNECT packets that were accepted.
         clients_maximum: The most clients that were connected at a time.
         sessions_expired: Sessions that ended while their client was away.
+        limits: Limits that fired for clients that are away; once for each absence.
     """
 
     now: float = 0.0
@@ -36,3 +39,4 @@ class Stats:
     connections_total: int = 0
     clients_maximum: int = 0
     sessions_expired: int = 0
+    limits: list[LimitExceeded] = field(default_factory=list)

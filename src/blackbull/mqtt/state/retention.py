@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -24,14 +25,14 @@ class Retention:
         MQTT 5.0 §3.3.1.3
     """
 
-    __slots__ = ("_next_expiry", "_own", "_settings", "_tree", "bytes")
+    __slots__ = ("_expiring", "_own", "_settings", "_tree", "bytes")
 
     def __init__(self, settings: MQTTSettings) -> None:
         self.bytes = 0
         self._settings = settings
         self._tree: RetainedTree[Publication] = RetainedTree()
         self._own: set[str] = set()
-        self._next_expiry = inf  # none expires before
+        self._expiring: list[tuple[float, str]] = []  # a heap; some may be out of date
 
     def __len__(self) -> int:
         """Topics with a retained message, those of the broker itself included."""
@@ -47,13 +48,30 @@ class Retention:
         if publication.payload_at == len(publication.tail):
             self._forget(topic)
             return
-        if not self._fits(publication, topic) and self._next_expiry <= now:
+        if self._expiring and self._expiring[0][0] <= now:
             self.sweep(now)
         self._check(publication, topic)
         self.bytes += publication.size - self._counted(topic)
         self._own.discard(topic)
         self._tree.put(topic, publication)
-        self._next_expiry = min(self._next_expiry, publication.expires_at)
+        if publication.expires_at != inf:
+            self._note(publication.expires_at, topic)
+
+    @property
+    def noted(self) -> int:
+        """Notes about what expires when."""
+        return len(self._expiring)
+
+    def _note(self, expires_at: float, topic: str) -> None:
+        if len(self._expiring) > 2 * len(self._tree) + 64:
+            self._expiring = list({note for note in self._expiring if self._expires(*note)})
+            heapq.heapify(self._expiring)
+        heapq.heappush(self._expiring, (expires_at, topic))
+
+    def _expires(self, at: float, topic: str) -> bool:
+        """Return True when the message of *topic* is still one that expires *at* that time."""
+        known = self._tree.get(topic)
+        return known is not None and known.expires_at == at
 
     def _forget(self, topic: str) -> None:
         self.bytes -= self._counted(topic)
@@ -78,23 +96,10 @@ class Retention:
 
     def sweep(self, now: float) -> None:
         """Forget what has expired."""
-        expired: list[str] = []
-        self._next_expiry = inf
-        for topic in self._tree:
-            found = self._tree.get(topic)
-            if found is not None and found.expires_at <= now:
-                expired.append(topic)
-            elif found is not None:
-                self._next_expiry = min(self._next_expiry, found.expires_at)
-        for topic in expired:
-            self._forget(topic)
-
-    def _fits(self, publication: Publication, topic: str) -> bool:
-        try:
-            self._check(publication, topic)
-        except LimitExceeded:
-            return False
-        return True
+        while self._expiring and self._expiring[0][0] <= now:
+            at, topic = heapq.heappop(self._expiring)
+            if self._expires(at, topic):
+                self._forget(topic)
 
     def _check(self, publication: Publication, topic: str) -> None:
         settings = self._settings

@@ -350,7 +350,11 @@ class Session(Subscriber):
             # An identifier that is not in use is no reason to end a connection: MQTT 5.0 §3.4.
             return ReasonCode.PROTOCOL_ERROR if packet_id in self.inflight else 0
         del self.inflight[packet_id]
-        self._done(packet_id, link)
+        replay = self._replay
+        if not replay or packet_id not in replay:  # what is not sent again yet takes no room
+            link.outstanding -= 1
+        if self.queue or replay or link.backlog is not None:
+            self.pump()
         return 0
 
     def taken(self, packet_id: int, link: Link, reason: int) -> int:
@@ -383,13 +387,10 @@ class Session(Subscriber):
         if packet_id not in self.inflight:
             return
         del self.inflight[packet_id]
-        self._done(packet_id, link)
-
-    def _done(self, packet_id: int, link: Link) -> None:
-        # What is not sent again yet takes no room.
-        if not self._replay or packet_id not in self._replay:
+        replay = self._replay
+        if not replay or packet_id not in replay:
             link.outstanding -= 1
-        if self.queue or self._replay or link.backlog is not None:
+        if self.queue or replay or link.backlog is not None:
             self.pump()
 
     # ------------------------------------------------------------------ the client leaves
@@ -405,6 +406,8 @@ class Session(Subscriber):
         Spec:
             MQTT 5.0 §4.8.2 (MQTT-4.8.2-4, MQTT-4.8.2-5)
         """
+        if not (self.inflight or self.queue):
+            return []
         entries = [each for each in (*self.inflight.values(), *(self.queue or ())) if each]
         groups = {
             group: group.has_other(self, away=for_good)

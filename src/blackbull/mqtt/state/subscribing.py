@@ -71,6 +71,8 @@ class Subscribing:
         most = self._broker.settings.max_subscriptions
         codes = self._permitted(subscriptions[:most])
         codes += [int(ReasonCode.QUOTA_EXCEEDED)] * (len(subscriptions) - most)
+        if self._link.ending:  # whoever was asked sent the client away: nobody would unsubscribe it
+            return
         retained = []
         for number, (code, subscription) in enumerate(zip(codes, subscriptions, strict=True)):
             if code:

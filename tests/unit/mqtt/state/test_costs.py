@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 
 from blackbull.errors import LimitExceeded
+from blackbull.mqtt.auth.requests import ClientInfo
 from blackbull.mqtt.codec.publish import MQTTPublish
+from blackbull.mqtt.codec.subscribe import MQTTSubscribe
 from blackbull.mqtt.codec.types import ReasonCode
 from blackbull.mqtt.settings import MQTTSettings
+from blackbull.mqtt.state.hooks import Hooks
 from blackbull.mqtt.state.link import Link
-from blackbull.mqtt.state.publication import make_publication
+from blackbull.mqtt.state.publication import Publication, make_publication
 from blackbull.mqtt.state.retention import Retention
 from blackbull.mqtt.state.session import Session
 from tests.spec import spec
@@ -156,3 +159,53 @@ def test_dropped_message_is_not_counted_as_sent() -> None:
     stats = house.broker.stats
     assert stats.publish_dropped == 3
     assert stats.publish_sent == 0
+
+
+def test_messages_that_expire_one_by_one_are_not_looked_for_among_all() -> None:
+    looked = 0
+
+    class Watched(Publication):
+        __slots__ = ()
+
+        def __getattribute__(self, name: str) -> object:
+            nonlocal looked
+            looked += name == "expires_at"
+            return super().__getattribute__(name)
+
+    def expiring(topic: str, at: float) -> Publication:
+        return Watched(topic.encode(), b"\0x", 1, 0, retain=True, expires_at=at)
+
+    retention = Retention(MQTTSettings(max_retained=100))
+    for number in range(100):
+        retention.keep(expiring(f"t/{number}", number + 1.0), now=0.0)
+    looked = 0
+    for number in range(100):
+        retention.keep(expiring(f"u/{number}", number + 200.0), now=number + 1.0)
+    assert looked <= 10 * 100
+    assert len(retention) == 100
+
+
+def test_topic_that_is_retained_again_and_again_is_remembered_once() -> None:
+    retention = Retention(MQTTSettings(max_retained=100))
+    expiring = {"message_expiry_interval": 1000}
+    for number in range(2000):
+        now = float(number // 2)
+        retention.keep(make_publication("t", b"x", properties=expiring, now=now), now=now)
+    assert retention.noted <= 100
+    for _ in range(1000):
+        retention.keep(make_publication("t", b"x", properties=expiring, now=now), now=now)
+        retention.keep(make_publication("t", b""), now=now)
+    assert retention.noted <= 100
+
+
+def test_client_that_is_sent_away_while_it_subscribes_leaves_nothing_behind() -> None:
+    def authorize(client: ClientInfo, action: str, topic: str) -> bool:
+        link = house.broker.sessions["c"].link
+        assert link is not None
+        house.broker.let_go(link)
+        return True
+
+    house = House(hooks=Hooks(authorize=authorize))
+    house.connect("c").say(MQTTSubscribe(1, [("t", 0)]))
+    assert not house.broker.sessions
+    assert len(house.broker.router.subscriptions) == 0

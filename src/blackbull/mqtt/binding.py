@@ -215,6 +215,10 @@ class FedConnection(Consumer, Shell):
 
         self._actor.decide(self._inbound, decision, decided)
 
+    def abort(self) -> None:
+        """Reset the connection."""
+        self._view.abort()
+
     def record_limit(self, limit: LimitExceeded) -> None:
         """Log that the client went past *limit*."""
         self._view.record_limit(limit)

@@ -441,6 +441,7 @@ class BrokerActor(Actor):
         """A connection that cannot be written to costs itself, not the others."""
         logger.exception("a client could not be written to; it is given up")
         self.broker.detach(link, with_will=True, reason=ReasonCode.UNSPECIFIED_ERROR)
+        link.shell.abort()
         link.leave()
 
     def _pass_on(self) -> None:

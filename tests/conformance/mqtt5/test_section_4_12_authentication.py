@@ -307,7 +307,7 @@ async def test_authenticate_raises_is_turned_away(caplog: pytest.LogCaptureFixtu
 
     async with running(authenticate=authenticate) as broker:
         a = broker.peer("a")
-        await broker.play(a.send(connect()), a.turned_away(0x80))
+        await broker.play(a.send(connect()), a.turned_away(0x88))
     assert "the database is away" in caplog.text
 
 

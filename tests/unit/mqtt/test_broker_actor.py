@@ -323,6 +323,30 @@ async def test_events_tell_of_each_packet_only_while_somebody_listens(broker: Br
     await dispatcher.aclose()
 
 
+async def test_client_that_takes_short_packets_only_is_told_less_or_not_let_in(
+    broker: Broker,
+) -> None:
+    """MQTT-3.1.2-24: no packet is longer than the client takes."""
+    for longest, answer in ((19, 19), (8, 8), (5, 5), (4, 0)):
+        view = MemoryConnection()
+        FedConnection(view, broker.actor)
+        connect = MQTTConnect(f"c{longest}", properties={"maximum_packet_size": longest})
+        view.feed(encode_packet(connect))
+        await turn()
+        assert len(view.take_sent()) <= answer
+        assert view.closed is (answer == 0)
+        assert (f"c{longest}" in broker.actor.broker.sessions) is (answer > 0)
+
+
+async def test_packets_that_are_written_are_counted(broker: Broker) -> None:
+    client = await broker.client("c", "t")
+    stats = broker.actor.broker.stats
+    before = stats.messages_sent, stats.publish_sent
+    client.feed(PINGREQ + publish("t", b"x") * 3 + publish("t", b"x", qos=1, packet_id=1))
+    await turn()
+    assert (stats.messages_sent, stats.publish_sent) == (before[0] + 6, before[1] + 4)
+
+
 async def test_disconnect_closes_a_client_in_the_standards_words(broker: Broker) -> None:
     client = await broker.client("c")
     assert broker.actor.disconnect("c", reason_code=0x9D, server_reference="b.example")

@@ -47,6 +47,10 @@ _RETURN_CODES: Final = {
 
 MAX_ALIASES: Final = 256
 """Topics that one client is told a number for, however many it would take."""
+_SPARABLE: Final = (
+    "response_information", "topic_alias_maximum", "maximum_packet_size", "receive_maximum",
+)  # fmt: skip
+"""What a client that takes short packets only is not told, the least needed first."""
 _PERSONAL: Final = frozenset({"assigned_client_identifier", "authentication_data"})
 MAX_CONNACKS: Final = 16
 """Different CONNACK packets that are remembered."""
@@ -287,7 +291,7 @@ class Admission:
 
         Raises:
             Parked: the application has to think about its will.
-            Refused: it may not publish its will.
+            Refused: it may not publish its will, or takes no packet that could let it in.
         """
         broker, link = self._broker, self._link
         assigned = "" if packet.client_id or identity.client_id else broker.new_client_id()
@@ -300,30 +304,48 @@ class Admission:
         self._granted = packet, identity, properties
         if packet.will_topic is not None and not self._verdicts.may("publish", packet.will_topic):
             raise Refused(Refusal(reason_code=ReasonCode.NOT_AUTHORIZED))
-        session, present = broker.find(client_id, clean_start=packet.clean_start)
-        self._equip(session, packet)
+        expiry = self._expiry(packet)
         told = dict(properties)
         if packet.proto_level == 5:
-            self._advertise(packet, told, session=session, assigned=assigned)
+            self._advertise(packet, told, expiry=expiry, assigned=assigned)
         else:
             self.keep_alive = packet.keep_alive
-        link.send(self._connack(present, told, packet.proto_level))
+        connack = self._connack(told, packet.proto_level)
+        session, present = broker.find(client_id, clean_start=packet.clean_start)
+        session.expiry = expiry
+        self._equip(session, packet)
+        link.send(connack if not present else self._connack(told, packet.proto_level, present=1))
         broker.attach(session, link)
         return True
 
-    def _connack(self, present: bool, told: dict[str, object], level: int) -> bytes:
-        """Return the CONNACK; most clients are told the same, and that is encoded once."""
+    def _expiry(self, packet: MQTTConnect) -> int:
+        """Return how many seconds the session outlives its connection."""
+        longest = self._broker.settings.max_session_expiry
+        if packet.proto_level == 4:
+            return 0 if packet.clean_start else longest
+        asked = cast("int", packet.properties.get("session_expiry_interval", 0))
+        return min(asked, longest)
+
+    def _connack(self, told: dict[str, object], level: int, *, present: int = 0) -> bytes:
+        """Return the CONNACK; most clients are told the same, and that is encoded once.
+
+        Raises:
+            Refused: the client takes no packet that long ([MQTT-3.1.2-24]).
+        """
         connacks = self._broker.connacks
         key = (level, present, *told.items())
         connack = connacks.get(key)
         if connack is None:
-            connack = encode_packet(MQTTConnack(present, 0, told), level=level)
-            if len(connack) > self._link.max_packet:
-                told.pop("response_information", None)
-                return encode_packet(MQTTConnack(present, 0, told), level=level)
+            connack = encode_packet(MQTTConnack(present == 1, 0, told), level=level)
             if len(connacks) < MAX_CONNACKS and _PERSONAL.isdisjoint(told):
                 connacks[key] = connack
-        return connack
+        if len(connack) <= self._link.max_packet:
+            return connack
+        left_out = next((name for name in _SPARABLE if name in told), None)
+        if left_out is None:
+            raise Refused(Refusal(reason_code=ReasonCode.PACKET_TOO_LARGE))
+        del told[left_out]
+        return self._connack(told, level, present=present)
 
     def _equip(self, session: Session, packet: MQTTConnect) -> None:
         """Let link and session be as the client wants them."""
@@ -335,15 +357,10 @@ class Admission:
         link.drop_when_slow = settings.slow_policy is SlowPolicy.DROP
         asked = cast("dict[str, int]", packet.properties)
         if packet.proto_level == 5:
-            session.expiry = min(
-                asked.get("session_expiry_interval", 0), settings.max_session_expiry
-            )
             link.window = min(asked.get("receive_maximum", 65535), settings.max_inflight)
             link.problem_information = bool(asked.get("request_problem_information", 1))
             link.topic_alias_maximum = min(asked.get("topic_alias_maximum", 0), MAX_ALIASES)
             link.aliases = {} if link.topic_alias_maximum else None
-        else:
-            session.expiry = 0 if packet.clean_start else settings.max_session_expiry
         link.find_plain(settings.max_packet_size)
         session.will = None
         if packet.will_topic is not None:
@@ -358,7 +375,7 @@ class Admission:
             )  # fmt: skip
 
     def _advertise(
-        self, packet: MQTTConnect, told: dict[str, object], *, session: Session, assigned: str
+        self, packet: MQTTConnect, told: dict[str, object], *, expiry: int, assigned: str
     ) -> None:
         """Say in CONNACK what this broker does differently from what the standard assumes.
 
@@ -368,8 +385,8 @@ class Admission:
         settings = self._broker.settings
         if assigned:
             told["assigned_client_identifier"] = assigned
-        if session.expiry != packet.properties.get("session_expiry_interval", 0):
-            told["session_expiry_interval"] = session.expiry
+        if expiry != packet.properties.get("session_expiry_interval", 0):
+            told["session_expiry_interval"] = expiry
         told["receive_maximum"] = settings.receive_maximum
         told["maximum_packet_size"] = settings.max_packet_size
         told["topic_alias_maximum"] = settings.topic_alias_maximum

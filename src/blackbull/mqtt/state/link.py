@@ -53,6 +53,9 @@ class Shell(ABC):
     def park(self, decision: Awaitable[T], then: Callable[[T | BaseException], None]) -> None:
         """Wait for *decision* outside the broker; call *then*, in a batch, with what came of it."""
 
+    def abort(self) -> None:
+        """Reset the connection: it could not be written to."""
+
     @abstractmethod
     def record_limit(self, limit: LimitExceeded) -> None:
         """Log that the client went past *limit*."""
@@ -166,10 +169,12 @@ class Link:
         if not out:
             self.dirty.append(self)
         out.append(packet)
+        self.stats.messages_sent += 1
 
     def hold(self, packets: bytes, *, count: int) -> None:
         """Keep QoS 0 messages for a congested client as long as there is room."""
         if self._has_room(len(packets), count=count):
+            self.stats.messages_sent += count
             self.out.append(packets)
             self._kept += 1
         else:

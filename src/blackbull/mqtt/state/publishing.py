@@ -146,7 +146,9 @@ class Publishing:
         publication.head_key = link.level << 8 | first
         publication.head = data[at:topic_end]
         broker = self._broker
-        broker.stats.publish_received += 1
+        stats = broker.stats
+        stats.publish_received += 1
+        stats.messages_sent += 1
         broker.router.publish(publication, route, session)
         out = link.out
         if not out:

@@ -262,14 +262,17 @@ class Router:
         self._run_count = 0
         self._stats.publish_sent += count * len(links)
         dirty = self._dirty
+        written = len(links)
         for link in links:
             if link.congested:
                 link.hold(packets, count=count)
+                written -= 1
                 continue
             out = link.out
             if not out:
                 dirty.append(link)
             out.append(packets)
+        self._stats.messages_sent += count * written
 
     def publish(self, publication: Publication, route: Route, source: Subscriber | None) -> None:
         """Deliver *publication* to everybody on its *route*.

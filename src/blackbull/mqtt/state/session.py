@@ -215,6 +215,7 @@ class Session(Subscriber):
         inflight[packet_id] = (publication, first, (), group)
         link.outstanding += 1
         link.stats.publish_sent += 1
+        link.stats.messages_sent += 1
         out = link.out
         if not out:
             link.dirty.append(link)

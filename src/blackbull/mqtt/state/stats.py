@@ -15,7 +15,7 @@ class Stats:
         now: Monotonic seconds, set before each batch.
         started: *now* when the broker was made.
         messages_received: Packets that came from clients.
-        messages_sent: Packets that were written to clients, PUBLISH packets aside.
+        messages_sent: Packets that were written to clients.
         publish_received: PUBLISH packets that came.
         publish_sent: PUBLISH packets that were written.
         publish_dropped: Deliveries that a limit, an expiry or an absent client undid.

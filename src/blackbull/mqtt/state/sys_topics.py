@@ -60,7 +60,7 @@ class SysTopics:
             "clients/maximum": stats.clients_maximum,
             "clients/expired": stats.sessions_expired,
             "messages/received": stats.messages_received,
-            "messages/sent": stats.messages_sent + stats.publish_sent,
+            "messages/sent": stats.messages_sent,
             "messages/stored": len(broker.retention),
             "publish/messages/received": stats.publish_received,
             "publish/messages/sent": stats.publish_sent,

@@ -48,7 +48,8 @@ class Mosquitto(Broker):
 
     def command_line(self, port: int) -> list[str]:
         # It reads its configuration from a file only; what the shell makes of a text will do.
-        lines = [f"listener {port} 127.0.0.1", "allow_anonymous true", *self.options]
+        lines = [f"listener {port} 127.0.0.1", "allow_anonymous true", "max_inflight_messages 100",
+                 *self.options]  # fmt: skip
         program = shutil.which("mosquitto", path=SBIN) or "mosquitto"
         return ["bash", "-c", 'exec "$0" -c /dev/fd/3 3<<<"$1"', program, "\n".join(lines)]
 

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from math import inf
+from typing import Final
 
 from blackbull.abc import Aggregator
 from blackbull.actor import Actor, Message
@@ -36,6 +37,9 @@ from .topics import validate_topic_filter, validate_topic_name
 __all__ = ["BrokerActor", "Close", "Detach", "Send"]
 
 logger = logging.getLogger("blackbull.mqtt")
+
+LOOK_EVERY: Final = 16
+"""Arrivals that come alone until it is looked whether the next one does."""
 
 
 def new_client_id() -> str:
@@ -99,6 +103,8 @@ class BrokerActor(Actor):
         self.observation = Observation(self.broker)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._called = False
+        self._crowded = False
+        self._until_look = 0
         self._ended = asyncio.Event()
         self._inbox_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -133,13 +139,18 @@ class BrokerActor(Actor):
         """Take what a client sent.
 
         The first arrival of a turn of the loop is handled at once; what comes behind it in the
-        same turn waits for the turn's end and is handled together.
+        same turn waits for the turn's end and is handled together. Where arrivals mostly come
+        alone, only one in :data:`LOOK_EVERY` asks the loop for a call at the turn's end, since
+        that call costs another look at all sockets.
 
         Returns:
             False: the inbox is full; come again when :meth:`when_there_is_room` calls.
         """
         if not self._called and not self._inbox and not self._closing:
-            self._wake()
+            self._until_look -= 1
+            if self._crowded or self._until_look < 0:
+                self._until_look = LOOK_EVERY
+                self._wake()
             self._begin()
             self._arrived_from(inbound, data)
             self._finish()
@@ -336,6 +347,7 @@ class BrokerActor(Actor):
     def _turn(self) -> None:
         """Handle what has come in this turn of the loop, as one batch."""
         self._called = False
+        self._crowded = bool(self._inbox)
         if self._inbox:
             batch, self._inbox = self._inbox, []
             self._room.set()

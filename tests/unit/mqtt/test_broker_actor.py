@@ -12,7 +12,7 @@ from blackbull.event import Event, EventDispatcher
 from blackbull.event_aggregator import EventAggregator
 from blackbull.mqtt.auth.requests import AuthStep, ClientInfo, ConnectRequest
 from blackbull.mqtt.binding import FedConnection
-from blackbull.mqtt.broker import BrokerActor
+from blackbull.mqtt.broker import LOOK_EVERY, BrokerActor
 from blackbull.mqtt.codec.connect import MQTTConnect
 from blackbull.mqtt.codec.packets import encode_packet
 from blackbull.mqtt.codec.publish import MQTTPublish
@@ -49,6 +49,17 @@ class Broker:
             await turn()
             assert view.take_sent()[0] == 0x90
         return view
+
+
+async def crowd(views: list[MemoryConnection]) -> None:
+    """Let arrivals come together until the actor knows that they do."""
+    for _ in range(LOOK_EVERY + 1):
+        for view in views:
+            view.feed(PINGREQ)
+        await turn()
+    for view in views:
+        view.feed(PINGREQ)
+    await turn()
 
 
 async def turn() -> None:
@@ -99,9 +110,23 @@ async def test_first_arrival_of_a_turn_is_answered_in_its_callback(broker: Broke
     assert client.take_sent() == PINGRESP
 
 
+async def test_arrivals_that_come_alone_ask_the_loop_for_hardly_any_call(broker: Broker) -> None:
+    client = await broker.client("c")
+    calls: list[object] = []
+    loop = asyncio.get_running_loop()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "call_soon", lambda *arguments, **_: calls.append(arguments))
+        for _ in range(LOOK_EVERY):
+            client.feed(PINGREQ)
+    assert len(calls) <= 1
+    assert client.take_sent() == PINGRESP * LOOK_EVERY
+    broker.actor._turn()  # the one that was asked for
+
+
 async def test_further_arrivals_of_a_turn_are_one_batch_and_one_write(broker: Broker) -> None:
     subscriber = await broker.client("s", "t")
     publishers = [await broker.client(f"p{number}") for number in range(10)]
+    await crowd(publishers)
     before = subscriber.writes
     for publisher in publishers:
         publisher.feed(publish("t", b"x"))
@@ -140,13 +165,17 @@ async def test_full_inbox_stops_the_reading_and_loses_nothing() -> None:
     async for broker in started(BrokerActor(settings)):
         subscriber = await broker.client("s", "t")
         publishers = [await broker.client(f"p{number}") for number in range(5)]
-        for publisher in publishers:
-            publisher.feed(publish("t", b"x"))
-        assert [publisher.reading for publisher in publishers] == [True, True, False, False, False]
+        fed = 0
+        while all(publisher.reading for publisher in publishers):
+            await turn()
+            for publisher in publishers:
+                publisher.feed(publish("t", b"x"))
+                fed += 1
+            assert fed < 1000, "nobody is ever held up"
         while not all(publisher.reading for publisher in publishers):
             await turn()
         await turn()
-        assert subscriber.take_sent() == publish("t", b"x") * 5
+        assert subscriber.take_sent() == publish("t", b"x") * fed
 
 
 async def test_bug_in_a_message_costs_its_connection_and_nobody_elses(

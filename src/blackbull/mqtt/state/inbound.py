@@ -160,14 +160,15 @@ class Inbound:
                             at += passed * (after - at)
                             continue
                     elif first in _RELIABLE:
-                        if publishing.take_plain(first, data, at, body, after):
-                            count += 1
-                            at = after
+                        taken = publishing.take_plain(first, data, at, body, after)
+                        if taken:
+                            count += taken
+                            at += taken * (after - at)
                             continue
                     elif size == 2 and first in _ACKNOWLEDGEMENTS:
-                        self._acknowledged(first, data[body] << 8 | data[body + 1], 0)
-                        count += 1
-                        at = after
+                        answered = self._acknowledgements(first, data, at)
+                        count += answered
+                        at += answered * 4
                         continue
                     elif first == DISCONNECT and not size:
                         count += 1
@@ -257,6 +258,24 @@ class Inbound:
                 reason_code=ReasonCode.PROTOCOL_ERROR,
                 spec="MQTT 5.0 §3.1 [MQTT-3.1.0-2]",
             )
+
+    def _acknowledgements(self, first: int, data: bytes, at: int) -> int:
+        """Take an acknowledgement of four bytes, and those of its kind behind it; return how many.
+
+        Args:
+            first: Its first byte.
+            data: What arrived.
+            at: Where it begins.
+        """
+        link = self.link
+        head = data[at : at + 2]
+        last = len(data) - 4
+        count = 0
+        while at <= last and data.startswith(head, at) and not link.ending:
+            self._acknowledged(first, data[at + 2] << 8 | data[at + 3], 0)
+            at += 4
+            count += 1
+        return count
 
     def _acknowledged(self, first: int, packet_id: int, reason: int) -> None:
         """Take PUBACK, PUBREC, PUBREL or PUBCOMP."""

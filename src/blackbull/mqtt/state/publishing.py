@@ -102,8 +102,8 @@ class Publishing:
             self._broker.router.deal(route.group, data[at:after], size)
         return count
 
-    def take_plain(self, first: int, data: bytes, at: int, body: int, after: int) -> bool:
-        """Take a PUBLISH of QoS 1 or 2 without RETAIN, DUP and properties.
+    def take_plain(self, first: int, data: bytes, at: int, body: int, after: int) -> int:
+        """Take a PUBLISH of QoS 1 or 2 without RETAIN, DUP and properties, and those that follow.
 
         Args:
             first: Its first byte: 0x32 or 0x34.
@@ -113,52 +113,61 @@ class Publishing:
             after: Where it ends.
 
         Returns:
-            False: there is more to it; nothing was done.
+            How many packets were taken: this one and those right behind it that are as long and go
+            to the same topic; 0: there is more to it, and nothing was done.
         """
         link = self._link
+        session = link.session
         level5 = link.level == 5
-        if body + 2 > after:
-            return False
+        if body + 2 > after or session is None:
+            return 0
         topic_end = body + 2 + (data[body] << 8 | data[body + 1])
         rest = topic_end + 2
-        if rest + level5 > after or (level5 and data[rest]):
-            return False
+        if rest + level5 > after:
+            return 0
         raw_topic = data[body + 2 : topic_end]
         route = self._routes.get(raw_topic)
         if route is None or route.refusal or not (route.targets or route.groups):
-            return False
-        raw_id = data[topic_end:rest]
-        session = link.session
-        if raw_id == b"\0\0" or session is None:
-            return False
-        if first == 0x34:
-            if not self._hold(raw_id):
-                return False
-        elif session.received:
-            return False
-        publication = Publication(
-            raw_topic,
-            data[rest:after] if level5 else b"\0" + data[rest:after],
-            1,
-            first >> 1 & 3,
-            publisher=session.client_id,
-        )
-        publication.head_key = link.level << 8 | first
-        publication.head = data[at:topic_end]
-        broker = self._broker
-        stats = broker.stats
-        stats.publish_received += 1
-        stats.messages_sent += 1
-        broker.router.publish(publication, route, session)
-        out = link.out
-        if not out:
-            link.dirty.append(link)
-        out.append((b"\x40\x02" if first == 0x32 else b"\x50\x02") + raw_id)
-        if self._tap is not None:
-            self._tap(publication)
-        if self._inline is not None and self._tapped:
-            self._wait_for_taps(self._inline)
-        return True
+            return 0
+        head = data[at:topic_end]
+        key = link.level << 8 | first
+        answer = b"\x40\x02" if first == 0x32 else b"\x50\x02"
+        size = after - at
+        end = len(data)
+        publish = self._broker.router.publish
+        count = 0
+        while True:
+            raw_id = data[topic_end:rest]
+            if raw_id == b"\0\0" or (level5 and data[rest]):
+                break
+            if session.received if first == 0x32 else not self._hold(raw_id):
+                break
+            tail = data[rest:after] if level5 else b"\0" + data[rest:after]
+            publication = Publication(
+                raw_topic, tail, 1, first >> 1 & 3, publisher=session.client_id
+            )
+            publication.head_key = key
+            publication.head = head
+            publish(publication, route, session)
+            out = link.out
+            if not out:
+                link.dirty.append(link)
+            out.append(answer + raw_id)
+            count += 1
+            if self._tap is not None:
+                self._tap(publication)
+            if self._inline is not None and self._tapped:
+                self._wait_for_taps(self._inline)
+            at = after
+            after += size
+            if after > end or link.parked or link.ending or not data.startswith(head, at):
+                break
+            topic_end += size
+            rest += size
+        stats = self._broker.stats
+        stats.publish_received += count
+        stats.messages_sent += count
+        return count
 
     def take(self, first: int, body: bytes) -> None:
         """Take any PUBLISH (MQTT 5.0 §3.3.4).

@@ -51,8 +51,8 @@ SUITE = Suite(
         "one-qos2": load(
             "1 to 1, QoS 2, 60 in flight", beside(4.0), window=1000, qos=2, in_flight=60
         ),
-        "one-qos1-20": load("1 to 1, QoS 1, 20 in flight", window=1000, qos=1),
-        "one-qos2-20": load("1 to 1, QoS 2, 20 in flight", window=1000, qos=2),
+        "one-qos1-20": load("1 to 1, QoS 1, 20 in flight", beside(3.0), window=1000, qos=1),
+        "one-qos2-20": load("1 to 1, QoS 2, 20 in flight", beside(4.0), window=1000, qos=2),
         "fan-out": load(
             f"1 to {MEMBERS:,}", beside(5.0), window=10, subscribers=MEMBERS, receivers=MEMBERS
         ),

@@ -32,6 +32,7 @@ PLACES: dict[str, tuple[int, str]] = {
     "event": (2, "runtime"),
     "event_aggregator": (2, "runtime"),
     "broadcast": (2, "runtime"),
+    "worker": (2, "runtime"),
     "log": (2, "log"),
     "config": (2, "config"),
     "server": (3, "server"),

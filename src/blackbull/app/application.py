@@ -26,6 +26,7 @@ from blackbull.routing.route import RouteInfo, make_route
 from blackbull.routing.router import Router
 from blackbull.server.protocol_registry import ProtocolRegistry, RawBinding, RawProtocolHandler
 from blackbull.utils import Scheme
+from blackbull.worker import OnlyWorker, Worker
 
 from .errors import ErrorKey, ErrorResponder
 from .group import RouteGroup
@@ -69,6 +70,7 @@ class BlackBull:
         aggregator: Through it servers and raw protocols emit events.
         protocols: The raw protocols.
         extensions: The extensions by key.
+        worker: The process that serves; whoever serves sets it before the start.
     """
 
     begin: Callable[[Connection], Response | NativeHandler]
@@ -85,6 +87,7 @@ class BlackBull:
         self.aggregator = EventAggregator(self.events)
         self.protocols = ProtocolRegistry()
         self.extensions: dict[str, object] = {}
+        self.worker: Worker = OnlyWorker()
         self.begin = self._begin_first
         self._given = self._settings = settings
         self._converters = ReturnConverters()

@@ -19,9 +19,17 @@ from blackbull.event_aggregator import CONNECTION_ACCEPTED, CONNECTION_CLOSED, E
 from blackbull.log import LimitLog
 from blackbull.native import NativeApp
 from blackbull.transport.deadline import Wheel
-from blackbull.transport.listener import InheritedFd, Tcp, Unix, open_sockets, remove_file
+from blackbull.transport.listener import (
+    InheritedFd,
+    OwnSockets,
+    SocketSource,
+    Tcp,
+    Unix,
+    Where,
+)
 from blackbull.transport.socket_protocol import SocketProtocol
 from blackbull.transport.tls import TLSOption
+from blackbull.worker import OnlyWorker, Worker
 
 from .bindings.http1 import HTTP1Binding
 from .bindings.http2 import HTTP2Binding
@@ -147,6 +155,9 @@ class Server:
         ssl_context: TLS for the HTTP listener and ``tls=True`` protocols, used as it is; made
             from the settings' certificates if None.
         http: Listen for HTTP; False: only protocols with a port of their own are served.
+        worker: Which of several processes this is; only the owner serves stateful protocols on
+            ports of their own. The only one if None.
+        sockets: Where listening sockets come from; they are opened here if None.
     """
 
     def __init__(
@@ -158,8 +169,15 @@ class Server:
         aggregator: EventAggregator | None = None,
         ssl_context: ssl.SSLContext | None = None,
         http: bool = True,
+        worker: Worker | None = None,
+        sockets: SocketSource | None = None,
     ) -> None:
         self.app = app
+        self.worker = worker or OnlyWorker()
+        self._sockets = sockets or OwnSockets()
+        self._opened: list[Where] = []
+        if hasattr(app, "worker"):
+            app.worker = self.worker
         self._http = http
         self.settings = settings = settings or Settings()
         own = getattr(app, "protocols", None)
@@ -178,7 +196,7 @@ class Server:
             max_connections=self.max_connections,
             limits=self.limit_log,
         )
-        self._where: Tcp | Unix | InheritedFd | None = None
+        self._where: Where | None = None
         self._servers: list[asyncio.Server] = []
         self._service: HTTPService | None = None
         self._stopped = asyncio.Event()
@@ -231,23 +249,27 @@ class Server:
                 "without HTTP there is nothing to serve: give a protocol a port of its own"
             )
         for raw in self.registry.port_bindings:
+            if raw.stateful and not self.worker.owner:
+                continue
             door = Door(raw.name, raw, candidates=(), server=self, wheel=self._wheel)
             where = Tcp(raw.port or 0, host=settings.host)
             await self._listen(door, where, cast("TLSOption", raw.tls))
 
-    def _http_address(self) -> Tcp | Unix | InheritedFd:
+    def _http_address(self) -> Where:
         settings = self.settings
         if self._where is None:
             unix = settings.unix_path
             self._where = Unix(unix) if unix else Tcp(settings.port, host=settings.host)
         return self._where
 
-    async def _listen(self, door: Door, where: Tcp | Unix | InheritedFd, tls: TLSOption) -> None:
+    async def _listen(self, door: Door, where: Where, tls: TLSOption) -> None:
         backlog = self.settings.socket_backlog
         make: Callable[[], asyncio.Protocol] = partial(SocketProtocol, door)
         if tls:
             make = self.tls.protocol_factory(door, tls, name=door.name, alpn=door.alpn)
-        for sock in open_sockets(where, backlog=backlog):
+        sockets = self._sockets.open(where, backlog=backlog)
+        self._opened.append(where)
+        for sock in sockets:
             name = sock.getsockname()
             server = await door.loop.create_server(
                 make, sock=sock, backlog=backlog, start_serving=False
@@ -342,9 +364,10 @@ class Server:
     def _close_listeners(self) -> None:
         for server in self._servers:
             server.close()
-        if self._servers and self._http:
-            remove_file(self._http_address())
         self._servers.clear()
+        for where in self._opened:
+            self._sockets.release(where)
+        self._opened.clear()
         self.tls.close()
         if self._service is not None:
             self._service.close()

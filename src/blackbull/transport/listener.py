@@ -9,7 +9,7 @@ import socket
 import stat
 from dataclasses import dataclass
 from ssl import SSLContext
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from blackbull.errors import ConfigurationError
 
@@ -103,6 +103,32 @@ def remove_file(where: Where) -> None:
         with contextlib.suppress(OSError):
             if stat.S_ISSOCK(os.lstat(where.path).st_mode):
                 os.unlink(where.path)
+
+
+class SocketSource(Protocol):
+    """Where a server gets its listening sockets from."""
+
+    def open(self, where: Where, *, backlog: int) -> list[socket.socket]:
+        """Return sockets as :func:`open_sockets` does; the caller closes them.
+
+        Raises:
+            ConfigurationError: as there.
+        """
+
+    def release(self, where: Where) -> None:
+        """Take note that the sockets of *where* are closed and not wanted again."""
+
+
+class OwnSockets:
+    """Opens sockets in this process, for it alone."""
+
+    def open(self, where: Where, *, backlog: int) -> list[socket.socket]:
+        """Open what *where* names."""
+        return open_sockets(where, backlog=backlog)
+
+    def release(self, where: Where) -> None:
+        """Remove the file of a Unix socket."""
+        remove_file(where)
 
 
 def describe(sock: socket.socket) -> str:

@@ -31,7 +31,8 @@ from blackbull.config import (
 from blackbull.errors import BlackBullError, ConfigurationError, MissingExtra
 from blackbull.native import NativeApp
 from blackbull.openapi import OpenAPIExtension
-from blackbull.server.server import Listening, Server
+from blackbull.server.listening import Listening
+from blackbull.server.server import Server
 from blackbull.server.workers.reload import is_child, supervise
 
 # OpenAPIExtension is for app.enable_openapi(), whose layer may not reach up to it.

@@ -17,7 +17,7 @@ from blackbull import BlackBull, runner
 from blackbull.asgi.host import HostedApp
 from blackbull.config import Settings
 from blackbull.errors import ConfigurationError, MissingExtra
-from blackbull.server.server import Listening
+from blackbull.server.listening import Listening
 
 
 @pytest.fixture

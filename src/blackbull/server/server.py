@@ -7,15 +7,12 @@ import contextlib
 import logging
 import resource
 import ssl
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
 from typing import Final, cast
 
-from blackbull.abc import ConnectionView, ProtocolBinding, Refusal
+from blackbull.abc import ConnectionView
 from blackbull.config import Settings
-from blackbull.errors import ConfigurationError, LimitExceeded
-from blackbull.event_aggregator import CONNECTION_ACCEPTED, CONNECTION_CLOSED, EventAggregator
+from blackbull.errors import ConfigurationError
+from blackbull.event_aggregator import EventAggregator
 from blackbull.log import LimitLog
 from blackbull.native import NativeApp
 from blackbull.transport.deadline import Wheel
@@ -35,7 +32,9 @@ from .bindings.http1 import HTTP1Binding
 from .bindings.http2 import HTTP2Binding
 from .bindings.service import HTTPService
 from .bindings.websocket import WebSocketUpgrade
-from .connection_actor import BindingRunner, begin_connection
+from .connection_actor import BindingRunner
+from .door import Door
+from .listening import Listening, ListeningSockets
 from .protocol_registry import ProtocolRegistry, protocol_context
 from .tls import ServerTLS
 
@@ -43,105 +42,6 @@ logger = logging.getLogger("blackbull.server")
 
 SPARE_FILES: Final = 64
 """Open files that are kept from connections: logs, listeners, the application's own."""
-
-
-@dataclass(frozen=True, slots=True)
-class Listening:
-    """One address that the server listens on.
-
-    Attributes:
-        protocol: ``"http"``, or the name of the raw protocol that has the port to itself.
-        address: Host and port, or the path of a Unix socket and None.
-        tls: TLS is spoken.
-    """
-
-    protocol: str
-    address: tuple[str, int | None]
-    tls: bool
-
-
-class Door:
-    """One listener: which protocols are offered a connection that comes through it."""
-
-    __slots__ = (
-        "_forget", "_limits", "_runner", "aggregator", "candidates", "connections", "fallback",
-        "loop", "max_connections", "name", "timeout", "wheel", "write_timeout",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        name: str,
-        fallback: ProtocolBinding,
-        *,
-        candidates: tuple[ProtocolBinding, ...],
-        server: Server,
-        wheel: Wheel,
-    ) -> None:
-        self.name = name
-        self.fallback = fallback
-        self.candidates = candidates
-        self.loop = wheel.loop
-        self.wheel = wheel
-        self.aggregator = server.aggregator
-        self.connections = server.connections
-        self.max_connections = server.max_connections
-        self.timeout = server.settings.header_timeout
-        self.write_timeout = server.settings.write_timeout
-        self._runner = server.runner
-        self._limits = server.limit_log
-        self._forget = server.forget
-
-    @property
-    def alpn(self) -> tuple[str, ...]:
-        """What TLS may choose from, the preferred first (RFC 7301)."""
-        return tuple(token for b in (*self.candidates, self.fallback) for token in b.alpn)
-
-    def accepted(self, view: SocketProtocol) -> None:
-        """Let a protocol serve *view*, or turn it away when there are too many."""
-        view.opened_at = self.loop.time()
-        self.connections.add(view)
-        if len(self.connections) > self.max_connections:
-            self._limits.record(
-                "max_connections",
-                peer=view.peername,
-                protocol=self.name,
-                requested=len(self.connections),
-                allowed=self.max_connections,
-            )
-            named = [b for b in self.candidates if view.alpn in b.alpn]
-            refuser = named[0] if named else self.fallback
-            view.protocol = refuser.name
-            self._chosen(view)
-            self._runner.refuse(refuser, view, Refusal.OVERLOADED)
-            return
-        begin_connection(
-            view,
-            self.candidates,
-            fallback=self.fallback,
-            runner=self._runner,
-            timeout=self.timeout,
-            on_chosen=self._chosen,
-        )
-
-    def closed(self, view: SocketProtocol, error: Exception | None) -> None:
-        """Forget *view*."""
-        self._forget(view)
-        if view.limited:
-            self._limits.close(view.connection_id)
-        if self.aggregator is not None and self.aggregator.has_listeners(CONNECTION_CLOSED):
-            self.aggregator.connection_closed_soon(
-                view.peername, view.protocol, (self.loop.time() - view.opened_at) * 1000.0
-            )
-
-    def record_limit(self, view: SocketProtocol, limit: LimitExceeded) -> None:
-        """Log that the peer of *view* went past *limit*."""
-        self._limits.record(
-            limit, peer=view.peername, protocol=view.protocol, key=view.connection_id
-        )
-
-    def _chosen(self, view: ConnectionView) -> None:
-        if self.aggregator is not None and self.aggregator.has_listeners(CONNECTION_ACCEPTED):
-            self.aggregator.connection_accepted_soon(view.peername, view.protocol)
 
 
 class Server:
@@ -174,8 +74,6 @@ class Server:
     ) -> None:
         self.app = app
         self.worker = worker or OnlyWorker()
-        self._sockets = sockets or OwnSockets()
-        self._opened: list[Where] = []
         if hasattr(app, "worker"):
             app.worker = self.worker
         self._http = http
@@ -188,7 +86,6 @@ class Server:
         self.max_connections = settings.max_connections or derive_max_connections()
         self.limit_log = LimitLog()
         self.runner = BindingRunner(on_error=self._report)
-        self.listening: list[Listening] = []
         self.tls = ServerTLS(
             settings,
             ssl_context=ssl_context,
@@ -196,11 +93,18 @@ class Server:
             max_connections=self.max_connections,
             limits=self.limit_log,
         )
+        self._sockets = ListeningSockets(
+            sockets or OwnSockets(), tls=self.tls, backlog=settings.socket_backlog
+        )
         self._where: Where | None = None
-        self._servers: list[asyncio.Server] = []
         self._service: HTTPService | None = None
         self._stopped = asyncio.Event()
         self._emptied = asyncio.Event()
+
+    @property
+    def listening(self) -> list[Listening]:
+        """Where it listens, once it is bound."""
+        return self._sockets.addresses
 
     @property
     def port(self) -> int | None:
@@ -221,8 +125,7 @@ class Server:
         try:
             await self._bind(loop)
             await self.app.startup()
-            for server in self._servers:
-                await server.start_serving()
+            await self._sockets.accept()
         except BaseException:
             self._close_listeners()
             raise
@@ -243,7 +146,7 @@ class Server:
         if self._http:
             shared = tuple(b for b in self.registry.shared_bindings if b is not http1)
             door = Door("http", http1, candidates=shared, server=self, wheel=self._wheel)
-            await self._listen(door, self._http_address(), secure)
+            await self._sockets.open(door, self._http_address(), secure)
         elif not self.registry.port_bindings:
             raise ConfigurationError(
                 "without HTTP there is nothing to serve: give a protocol a port of its own"
@@ -253,7 +156,7 @@ class Server:
                 continue
             door = Door(raw.name, raw, candidates=(), server=self, wheel=self._wheel)
             where = Tcp(raw.port or 0, host=settings.host)
-            await self._listen(door, where, cast("TLSOption", raw.tls))
+            await self._sockets.open(door, where, cast("TLSOption", raw.tls))
 
     def _http_address(self) -> Where:
         settings = self.settings
@@ -261,22 +164,6 @@ class Server:
             unix = settings.unix_path
             self._where = Unix(unix) if unix else Tcp(settings.port, host=settings.host)
         return self._where
-
-    async def _listen(self, door: Door, where: Where, tls: TLSOption) -> None:
-        backlog = self.settings.socket_backlog
-        make: Callable[[], asyncio.Protocol] = partial(SocketProtocol, door)
-        if tls:
-            make = self.tls.protocol_factory(door, tls, name=door.name, alpn=door.alpn)
-        sockets = self._sockets.open(where, backlog=backlog)
-        self._opened.append(where)
-        for sock in sockets:
-            name = sock.getsockname()
-            server = await door.loop.create_server(
-                make, sock=sock, backlog=backlog, start_serving=False
-            )
-            self._servers.append(server)
-            address = (str(name), None) if isinstance(name, str) else (str(name[0]), int(name[1]))
-            self.listening.append(Listening(door.name, address, bool(tls)))
 
     def open_socket(
         self,
@@ -362,12 +249,7 @@ class Server:
             await asyncio.wait(tasks, timeout=1.0)
 
     def _close_listeners(self) -> None:
-        for server in self._servers:
-            server.close()
-        self._servers.clear()
-        for where in self._opened:
-            self._sockets.release(where)
-        self._opened.clear()
+        self._sockets.close()
         self.tls.close()
         if self._service is not None:
             self._service.close()

@@ -1,0 +1,100 @@
+"""A listener's door: who is let in, and which protocols are offered a connection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from blackbull.abc import ConnectionView, ProtocolBinding, Refusal
+from blackbull.errors import LimitExceeded
+from blackbull.event_aggregator import CONNECTION_ACCEPTED, CONNECTION_CLOSED
+from blackbull.transport.deadline import Wheel
+from blackbull.transport.socket_protocol import SocketProtocol
+
+from .connection_actor import begin_connection
+
+if TYPE_CHECKING:
+    from .server import Server
+
+
+class Door:
+    """One listener: which protocols are offered a connection that comes through it."""
+
+    __slots__ = (
+        "_forget", "_limits", "_runner", "aggregator", "candidates", "connections", "fallback",
+        "loop", "max_connections", "name", "timeout", "wheel", "write_timeout",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        name: str,
+        fallback: ProtocolBinding,
+        *,
+        candidates: tuple[ProtocolBinding, ...],
+        server: Server,
+        wheel: Wheel,
+    ) -> None:
+        self.name = name
+        self.fallback = fallback
+        self.candidates = candidates
+        self.loop = wheel.loop
+        self.wheel = wheel
+        self.aggregator = server.aggregator
+        self.connections = server.connections
+        self.max_connections = server.max_connections
+        self.timeout = server.settings.header_timeout
+        self.write_timeout = server.settings.write_timeout
+        self._runner = server.runner
+        self._limits = server.limit_log
+        self._forget = server.forget
+
+    @property
+    def alpn(self) -> tuple[str, ...]:
+        """What TLS may choose from, the preferred first (RFC 7301)."""
+        return tuple(token for b in (*self.candidates, self.fallback) for token in b.alpn)
+
+    def accepted(self, view: SocketProtocol) -> None:
+        """Let a protocol serve *view*, or turn it away when there are too many."""
+        view.opened_at = self.loop.time()
+        self.connections.add(view)
+        if len(self.connections) > self.max_connections:
+            self._limits.record(
+                "max_connections",
+                peer=view.peername,
+                protocol=self.name,
+                requested=len(self.connections),
+                allowed=self.max_connections,
+            )
+            named = [b for b in self.candidates if view.alpn in b.alpn]
+            refuser = named[0] if named else self.fallback
+            view.protocol = refuser.name
+            self._chosen(view)
+            self._runner.refuse(refuser, view, Refusal.OVERLOADED)
+            return
+        begin_connection(
+            view,
+            self.candidates,
+            fallback=self.fallback,
+            runner=self._runner,
+            timeout=self.timeout,
+            on_chosen=self._chosen,
+        )
+
+    def closed(self, view: SocketProtocol, error: Exception | None) -> None:
+        """Forget *view*."""
+        self._forget(view)
+        if view.limited:
+            self._limits.close(view.connection_id)
+        if self.aggregator is not None and self.aggregator.has_listeners(CONNECTION_CLOSED):
+            self.aggregator.connection_closed_soon(
+                view.peername, view.protocol, (self.loop.time() - view.opened_at) * 1000.0
+            )
+
+    def record_limit(self, view: SocketProtocol, limit: LimitExceeded) -> None:
+        """Log that the peer of *view* went past *limit*."""
+        self._limits.record(
+            limit, peer=view.peername, protocol=view.protocol, key=view.connection_id
+        )
+
+    def _chosen(self, view: ConnectionView) -> None:
+        if self.aggregator is not None and self.aggregator.has_listeners(CONNECTION_ACCEPTED):
+            self.aggregator.connection_accepted_soon(view.peername, view.protocol)

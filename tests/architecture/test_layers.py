@@ -22,6 +22,7 @@ PLACES: dict[str, tuple[int, str]] = {
     "streaming": (2, "model"),
     "websocket": (2, "model"),
     "websocket_session": (2, "model"),
+    "forwarding": (2, "model"),
     "headers": (2, "model"),
     "cookies": (2, "model"),
     "messages": (2, "model"),

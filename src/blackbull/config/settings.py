@@ -59,6 +59,12 @@ class Settings:
         kind=Kind.TEXT,
         sentence="The path of a Unix socket to bind instead of host and port.",
     )
+    trusted_proxies: str | None = setting(
+        None,
+        "BB_TRUSTED_PROXIES",
+        kind=Kind.TEXT,
+        sentence="Proxies whose word on a client is taken: addresses, networks, unix; or *, all.",
+    )
     certfile: str | None = setting(
         None,
         "BLACKBULL_CERT",

@@ -5,5 +5,6 @@ from __future__ import annotations
 from .chain import Middleware, compose
 from .normalise import as_middleware
 from .opening import websocket
+from .trusted_proxy import TrustedProxy
 
-__all__ = ["Middleware", "as_middleware", "compose", "websocket"]
+__all__ = ["Middleware", "TrustedProxy", "as_middleware", "compose", "websocket"]

@@ -13,6 +13,7 @@ from blackbull.abc import ConnectionView
 from blackbull.config import Settings
 from blackbull.errors import ConfigurationError
 from blackbull.event_aggregator import EventAggregator
+from blackbull.forwarding import TrustedProxies
 from blackbull.log import LimitLog
 from blackbull.native import NativeApp
 from blackbull.transport.deadline import Wheel
@@ -28,6 +29,7 @@ from blackbull.transport.socket_protocol import SocketProtocol
 from blackbull.transport.tls import TLSOption
 from blackbull.worker import OnlyWorker, Worker
 
+from .behind_proxy import BehindProxy
 from .bindings.http1 import HTTP1Binding
 from .bindings.http2 import HTTP2Binding
 from .bindings.service import HTTPService
@@ -134,9 +136,10 @@ class Server:
         settings = self.settings
         self._wheel = Wheel(loop)
         secure = self.tls.enabled
-        self._service = HTTPService(
-            self.app, settings, loop=loop, limits=self.limit_log, secure=secure
-        )
+        app = self.app
+        if settings.trusted_proxies:
+            app = BehindProxy(app, TrustedProxies(settings.trusted_proxies))
+        self._service = HTTPService(app, settings, loop=loop, limits=self.limit_log, secure=secure)
         self._service.upgrades[b"websocket"] = WebSocketUpgrade(self._service)
         http1 = HTTP1Binding(self._service)
         self.registry.add(http1)

@@ -20,6 +20,7 @@ def test_settings_defaults_are_the_documented_ones() -> None:
         "BLACKBULL_HOST": "127.0.0.1",
         "BLACKBULL_PORT": 8000,
         "BLACKBULL_UNIX_PATH": None,
+        "BB_TRUSTED_PROXIES": None,
         "BLACKBULL_CERT": None,
         "BLACKBULL_KEY": None,
         "BLACKBULL_KEY_PASSWORD": None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import re
@@ -10,7 +9,6 @@ import signal
 import socket
 import ssl
 import subprocess
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,94 +16,17 @@ from typing import TypeVar
 
 import httpx
 import pytest
-import uvloop
 
 from blackbull import BlackBull, Connection, TLSFiles
 from blackbull.abc import ProtocolContext, Reader, Writer
-from blackbull.config import ClientCert, Settings
-from blackbull.server import Server
+from blackbull.config import ClientCert
 from blackbull.transport.tls import server_context
 from tests.certificates import HOST, Authority
 from tests.program import Program, run_to_end
+from tests.serving import WAIT, Serving, until
 from tests.spec import spec
 
-WAIT = 10.0
-LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 T = TypeVar("T")
-
-
-class Serving:
-    """A server in a thread with a loop of its own."""
-
-    def __init__(
-        self,
-        app: BlackBull,
-        loop: str,
-        *,
-        ssl_context: ssl.SSLContext | None = None,
-        **settings: object,
-    ) -> None:
-        self.server: Server
-        self._app = app
-        self._settings = Settings(port=0, **settings)  # type: ignore[arg-type]
-        self._ssl_context = ssl_context
-        self._ready = threading.Event()
-        self._runner = asyncio.Runner(loop_factory=LOOPS[loop])
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self) -> Serving:
-        self._thread.start()
-        assert self._ready.wait(WAIT)
-        if self._error is not None:
-            self._thread.join(WAIT)
-            raise self._error
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.call(self._stop.set)
-        self._thread.join(WAIT)
-        assert not self._thread.is_alive()
-        if self._error is not None:
-            raise self._error
-
-    def _run(self) -> None:
-        try:
-            with self._runner as runner:
-                runner.run(self._serve())
-        except BaseException as error:
-            self._error = error
-        self._ready.set()
-
-    async def _serve(self) -> None:
-        self._stop = asyncio.Event()
-        self._loop = asyncio.get_running_loop()
-        problems: list[object] = []
-        self._loop.set_exception_handler(lambda _, context: problems.append(context))
-        self.server = Server(self._app, settings=self._settings, ssl_context=self._ssl_context)
-        await self.server.start()
-        self._ready.set()
-        await self._stop.wait()
-        await self.server.stop(1.0)
-        await self._app.events.aclose()
-        assert problems == []
-
-    def call(self, function: Callable[[], T]) -> T:
-        """Return what *function* returns in the server's thread."""
-
-        async def calling() -> T:
-            return function()
-
-        return asyncio.run_coroutine_threadsafe(calling(), self._loop).result(WAIT)
-
-    def port(self, protocol: str = "http") -> int:
-        (port,) = {each.address[1] for each in self.server.listening if each.protocol == protocol}
-        assert port is not None
-        return port
-
-    @property
-    def url(self) -> str:
-        return f"https://{HOST}:{self.port()}"
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])
@@ -191,13 +112,6 @@ def s_client(port: int, *arguments: str, stdin: str = "") -> str:
     """Return all that ``openssl s_client`` says."""
     done = command("openssl", "s_client", "-connect", f"127.0.0.1:{port}", *arguments, stdin=stdin)
     return done.stdout + done.stderr
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + WAIT
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
 
 
 def rest(sock: socket.socket) -> bytes:

@@ -138,13 +138,13 @@ class SocketProtocol(asyncio.Protocol, ConnectionView):
     @property
     def peername(self) -> Address | None:
         if self._peername is None:
-            self._peername = to_address(self._transport.get_extra_info("peername"))
+            self._peername = address_of(self._transport, "peername")
         return self._peername
 
     @property
     def sockname(self) -> Address | None:
         if self._sockname is None:
-            self._sockname = to_address(self._transport.get_extra_info("sockname"))
+            self._sockname = address_of(self._transport, "sockname")
         return self._sockname
 
     @property
@@ -258,6 +258,14 @@ def _unacknowledged(transport: asyncio.Transport) -> int:
     except (OSError, ValueError):  # it is closed
         return 0
     return int.from_bytes(answer, sys.byteorder)
+
+
+def address_of(transport: asyncio.BaseTransport, name: str) -> Address | None:
+    """Return *name*, ``"peername"`` or ``"sockname"``; None if *transport* knows it no more."""
+    try:
+        return to_address(transport.get_extra_info(name))
+    except (OSError, ValueError):  # uvloop asks a socket that is closed
+        return None
 
 
 def to_address(raw: object) -> Address | None:

@@ -21,7 +21,7 @@ from typing import Final, Protocol, cast
 from blackbull.abc import Address
 
 from .deadline import WheelDeadline
-from .socket_protocol import Acceptor, SocketProtocol, to_address
+from .socket_protocol import Acceptor, SocketProtocol, address_of
 from .tls import ContextSource
 
 RECORD: Final = 16384
@@ -332,7 +332,7 @@ class TLSTransport(asyncio.Protocol, asyncio.Transport):
     @property
     def peername(self) -> Address | None:
         """The peer's address."""
-        return to_address(self._raw.get_extra_info("peername"))
+        return address_of(self._raw, "peername")
 
     def _notify(self) -> None:
         if self._write_ended:

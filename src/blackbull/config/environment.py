@@ -21,6 +21,8 @@ RESERVED_FILES: Final = 64
 """Open files that connections leave to the rest of the process."""
 FALLBACK_MAX_CONNECTIONS: Final = 10_000
 """Connections where the system sets no limit."""
+FILE_VARIABLE: Final = "BLACKBULL_CONFIG"
+"""Names the TOML file, where neither the command line nor the program does."""
 ALIKE: Final = 0.9
 """How alike two names must be for one to be a misspelling of the other: about one letter in ten."""
 
@@ -51,6 +53,11 @@ def find_variables(cls: type[SettingsClass]) -> dict[str, Found]:
         MissingExtra: ``.env`` has settings, and python-dotenv is not installed.
     """
     return _find(cls, read_dotenv(), f" in {DOTENV}") | _find(cls, os.environ)
+
+
+def named_file() -> str | None:
+    """Return the TOML file that the environment names, if it names one."""
+    return os.environ.get(FILE_VARIABLE, "").strip() or None
 
 
 def resolve_max_connections(max_connections: int) -> int:

@@ -3,7 +3,8 @@
 A part of the framework that has settings of its own writes a dataclass like
 :class:`~blackbull.config.Settings`: a :func:`setting` for each field, :func:`check` in
 ``__post_init__``, ``env_prefix`` if the variables that begin with it are all its own, and
-``toml_table``, the table of the TOML file that has its keys.
+``toml_table``, the table of the TOML file that has its keys: ``"extensions.NAME"`` for a part that
+comes from elsewhere.
 """
 
 from __future__ import annotations

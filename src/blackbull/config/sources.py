@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Final, TypeVar
 
-from .environment import find_variables, read_environment
+from .environment import find_variables, named_file, read_environment
 from .setting import Found, SettingsClass, describe
 from .settings import Settings
 from .toml_file import find_file, read_settings
@@ -23,7 +23,8 @@ def config_file(path: str | None) -> Iterator[None]:
     """Let *path* be the TOML file of everything within that reads its settings.
 
     Args:
-        path: The file that somebody named; None: the one that the working directory has.
+        path: The file that somebody named; None: what ``BLACKBULL_CONFIG`` names, else the one
+            that the working directory has.
     """
     token = _NAMED.set(path)
     try:
@@ -39,7 +40,7 @@ def find_settings(cls: type[SettingsClass]) -> dict[str, Found]:
         ConfigurationError: a value does not fit, or a name is no setting; one line.
         MissingExtra: ``.env`` has settings, and python-dotenv is not installed.
     """
-    named = _NAMED.get()
+    named = _NAMED.get() or named_file()
     path = find_file() if named is None else Path(named)
     found: dict[str, Found] = {}
     if path is not None:

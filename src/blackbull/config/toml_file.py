@@ -17,8 +17,9 @@ from .setting import Kind, SettingInfo, SettingsClass, SettingValue, describe, p
 
 FILE: Final = "blackbull.toml"
 PROJECT_FILE: Final = "pyproject.toml"
-EXTENSION_TABLES: Final = ("mqtt",)
-"""Tables beside the server's keys: who they belong to reads them."""
+EXTENSION_TABLES: Final = ("mqtt", "extensions")
+"""Tables beside the server's keys: who they belong to reads them. ``[extensions.NAME]`` is for an
+extension that comes from elsewhere."""
 
 # What TOML has for each kind of setting, besides the word auto.
 _TYPES: Final[Mapping[Kind, tuple[type, ...]]] = {
@@ -80,14 +81,21 @@ def read_settings(cls: type[SettingsClass], path: Path) -> dict[str, SettingValu
     document = read_document(path)
     own: str | None = getattr(cls, "toml_table", None)
     if own is not None:
-        table = document.get(own, {})
-        if not isinstance(table, dict):
-            raise ConfigurationError(f"{own} in {str(path)!r} must be a table: write [{own}]")
-        return parse_table(cls, table, path)
+        return parse_table(cls, _table(document, own, path), path)
     return parse_table(
         cls, {k: v for k, v in document.items() if k not in EXTENSION_TABLES or _flat(v)}, path,
         tables=EXTENSION_TABLES,
     )  # fmt: skip
+
+
+def _table(document: Mapping[str, object], name: str, path: Path) -> Mapping[str, object]:
+    """Return the table *name* of *document*, which may have dots; empty if it is not there."""
+    for part in name.split("."):
+        table = document.get(part, {})
+        if not isinstance(table, dict):
+            raise ConfigurationError(f"{name} in {str(path)!r} must be a table: write [{name}]")
+        document = table
+    return document
 
 
 def parse_table(

@@ -116,6 +116,18 @@ def test_named_file_holds_within_and_not_after() -> None:
     assert load_settings() == Settings(port=1)
 
 
+def test_variable_names_the_file_unless_somebody_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("blackbull.toml").write_text("port = 1\n")
+    Path("named.toml").write_text("port = 2\n")
+    Path("said.toml").write_text("port = 3\n")
+    monkeypatch.setenv("BLACKBULL_CONFIG", "named.toml")
+    assert find_settings(Settings) == {"port": Found(2, "port in named.toml")}
+    with config_file("said.toml"):
+        assert find_settings(Settings) == {"port": Found(3, "port in said.toml")}
+    monkeypatch.setenv("BLACKBULL_CONFIG", " ")
+    assert find_settings(Settings) == {"port": Found(1, "port in blackbull.toml")}
+
+
 def test_given_settings_are_those_that_differ() -> None:
     assert given_settings(Settings(port=1), "here") == {"port": Found(1, "here")}
     assert make_settings(Settings, given_settings(Settings(port=1))) == Settings(port=1)

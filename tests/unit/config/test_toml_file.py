@@ -5,7 +5,9 @@ from __future__ import annotations
 import enum
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -17,6 +19,7 @@ from blackbull.config import (
     describe,
     describe_settings,
     read_document,
+    setting,
 )
 from blackbull.config.toml_file import EXTENSION_TABLES, find_file, read_settings
 from blackbull.errors import ConfigurationError
@@ -148,7 +151,30 @@ def test_table_of_an_extension_is_left_to_it() -> None:
     text = "port = 1\n[mqtt]\nmax_sessions = 5\n"
     assert read(text) == {"port": 1}
     assert read_settings(MQTTSettings, Path("a.toml")) == {"max_sessions": 5}
-    assert (MQTTSettings.toml_table,) == EXTENSION_TABLES
+    assert MQTTSettings.toml_table in EXTENSION_TABLES
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcmeSettings:
+    """The settings of an extension that comes from elsewhere."""
+
+    toml_table: ClassVar[str] = "extensions.acme"
+    colour: str = setting("red", "BB_ACME_COLOUR", kind=Kind.TEXT, sentence="Which colour.")
+
+
+def test_table_of_an_extension_from_elsewhere_is_left_to_it() -> None:
+    text = 'port = 1\n[extensions.acme]\ncolour = "blue"\n[extensions.other]\nx = 1\n'
+    assert read(text) == {"port": 1}
+    assert read_settings(AcmeSettings, Path("a.toml")) == {"colour": "blue"}
+    Path("a.toml").write_text("port = 1\n")
+    assert read_settings(AcmeSettings, Path("a.toml")) == {}
+
+
+@pytest.mark.parametrize("text", ["extensions = 1", "[extensions]\nacme = 1"])
+def test_table_of_an_extension_from_elsewhere_must_be_one(text: str) -> None:
+    Path("a.toml").write_text(text)
+    with pytest.raises(ConfigurationError, match=r"must be a table: write \[extensions\.acme\]"):
+        read_settings(AcmeSettings, Path("a.toml"))
 
 
 def test_table_of_an_extension_is_as_strict() -> None:

@@ -19,6 +19,8 @@ from blackbull.headers import raw
 from blackbull.middleware import Middleware
 from blackbull.middleware.chain import problems
 from blackbull.native import NativeHandler, Receive, Send
+from blackbull.observed import observe
+from blackbull.observer import Observer
 from blackbull.protocol.grammar import is_token
 from blackbull.response import Response
 from blackbull.routing.handler.returns import ReturnConverters
@@ -70,6 +72,7 @@ class BlackBull:
         aggregator: Through it servers and raw protocols emit events.
         protocols: The raw protocols.
         extensions: The extensions by key.
+        observers: Who is told what happens, at once: register them before the start.
         worker: The process that serves; whoever serves sets it before the start.
     """
 
@@ -87,11 +90,14 @@ class BlackBull:
         self.aggregator = EventAggregator(self.events)
         self.protocols = ProtocolRegistry()
         self.extensions: dict[str, object] = {}
+        self.observers: list[Observer] = []
         self.worker: Worker = OnlyWorker()
         self.begin = self._begin_first
         self._given = self._settings = settings
         self._converters = ReturnConverters()
-        self._errors = ErrorResponder(self.aggregator, self._converters.respond)
+        self._errors = ErrorResponder(
+            self.aggregator, self._converters.respond, observers=self.observers
+        )
         self._lifespan = Lifespan(self.aggregator)
         self._middlewares: list[Middleware] = []
         self._subprotocols: list[bytes] = []
@@ -413,7 +419,7 @@ class BlackBull:
             subprotocols=[name.decode() for name in self._subprotocols],
         )
         self.events.on_change.append(pipeline.update_quiet)
-        self.begin = pipeline.begin
+        self.begin = observe(pipeline.begin, self.observers)
 
     async def startup(self) -> None:
         """Freeze, start the extensions, run the startup hooks.

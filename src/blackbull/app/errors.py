@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Final, TypeAlias, TypeVar
 
@@ -12,6 +12,7 @@ from blackbull.connection import Connection
 from blackbull.errors import ConfigurationError, HTTPException, RemoteProtocolError
 from blackbull.event_aggregator import EventAggregator
 from blackbull.native import NativeHandler, Receive, Send
+from blackbull.observer import Observer, tell
 from blackbull.response import Response
 from blackbull.routing.route import MethodNotApplicable, PathNotRegistered
 
@@ -63,15 +64,19 @@ class ErrorResponder:
     Args:
         events: Where bugs are announced, as ``error``.
         convert: Makes a response of what an error handler returns.
+        observers: Who is told of bugs.
 
     Attributes:
         development: True puts tracebacks on the default pages.
     """
 
-    def __init__(self, events: EventAggregator, convert: Convert) -> None:
+    def __init__(
+        self, events: EventAggregator, convert: Convert, *, observers: Sequence[Observer] = ()
+    ) -> None:
         self.development = False
         self._events = events
         self._convert = convert
+        self._observers = observers
         self._by_status: dict[int, ErrorHandler] = {}
         self._by_class: dict[type[Exception], ErrorHandler] = {}
 
@@ -105,7 +110,7 @@ class ErrorResponder:
         """Return the answer to *error*, or the handler that makes it. Never raises."""
         handler = self._find(error)
         if not self.expects(error):
-            _log(conn, error)
+            self._note(conn, error)
             if self._events.has_error_listeners():
                 return functools.partial(self._announce_and_answer, error, handler)
         if handler is None:
@@ -114,7 +119,7 @@ class ErrorResponder:
 
     async def report(self, conn: Connection, error: Exception) -> None:
         """Log and announce an *error* that can no longer be answered."""
-        _log(conn, error)
+        self._note(conn, error)
         await self._announce(conn, error)
 
     def _find(self, error: Exception) -> ErrorHandler | None:
@@ -169,7 +174,7 @@ class ErrorResponder:
                 raise
             # A handler that raises an HTTPException chose another answer; any other is a bug.
             if not isinstance(failure, HTTPException):
-                _log(conn, failure)
+                self._note(conn, failure)
             reply = self._page(conn, failure)
         if reply is None:
             return
@@ -178,6 +183,11 @@ class ErrorResponder:
             await send(reply)
         else:
             await reply(conn, receive, send)
+
+    def _note(self, conn: Connection, error: Exception) -> None:
+        """Log a bug, and tell whoever watches."""
+        logger.error("%s %r failed", conn.head.method, conn.head.path, exc_info=error)
+        tell(self._observers, lambda each: each.exchange_failed(conn, error))
 
     def _page(self, conn: Connection, error: Exception) -> Response:
         show = self.development
@@ -188,7 +198,7 @@ class ErrorResponder:
             )
         except ValueError as unsafe:
             # The error's own fields cannot be sent: that is a bug like any other.
-            _log(conn, unsafe)
+            self._note(conn, unsafe)
             return error_page(conn, 500, error=unsafe, development=show)
 
 
@@ -206,7 +216,3 @@ def _complete(reply: Response, error: Exception) -> None:
     for name, value in headers_of(error).items():
         if name.lower().encode("ascii") not in present:
             reply.add_header(name, value)
-
-
-def _log(conn: Connection, error: Exception) -> None:
-    logger.error("%s %r failed", conn.head.method, conn.head.path, exc_info=error)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from blackbull.abc import ConnectionView, ProtocolBinding, Refusal
 from blackbull.errors import LimitExceeded
 from blackbull.event_aggregator import CONNECTION_ACCEPTED, CONNECTION_CLOSED
+from blackbull.observer import tell
 from blackbull.transport.deadline import Wheel
 from blackbull.transport.socket_protocol import SocketProtocol
 
@@ -21,7 +22,7 @@ class Door:
 
     __slots__ = (
         "_forget", "_limits", "_runner", "aggregator", "candidates", "connections", "fallback",
-        "loop", "max_connections", "name", "timeout", "wheel", "write_timeout",
+        "loop", "max_connections", "name", "observers", "timeout", "wheel", "write_timeout",
     )  # fmt: skip
 
     def __init__(
@@ -39,6 +40,7 @@ class Door:
         self.loop = wheel.loop
         self.wheel = wheel
         self.aggregator = server.aggregator
+        self.observers = server.observers
         self.connections = server.connections
         self.max_connections = server.max_connections
         self.timeout = server.settings.header_timeout
@@ -84,6 +86,9 @@ class Door:
         self._forget(view)
         if view.limited:
             self._limits.close(view.connection_id)
+        if self.observers:
+            seconds = self.loop.time() - view.opened_at
+            tell(self.observers, lambda each: each.connection_closed(view.protocol, seconds))
         if self.aggregator is not None and self.aggregator.has_listeners(CONNECTION_CLOSED):
             self.aggregator.connection_closed_soon(
                 view.peername, view.protocol, (self.loop.time() - view.opened_at) * 1000.0
@@ -96,5 +101,7 @@ class Door:
         )
 
     def _chosen(self, view: ConnectionView) -> None:
+        if self.observers:
+            tell(self.observers, lambda each: each.connection_opened(view.protocol))
         if self.aggregator is not None and self.aggregator.has_listeners(CONNECTION_ACCEPTED):
             self.aggregator.connection_accepted_soon(view.peername, view.protocol)

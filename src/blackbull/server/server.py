@@ -16,6 +16,7 @@ from blackbull.event_aggregator import EventAggregator
 from blackbull.forwarding import TrustedProxies
 from blackbull.log import LimitLog
 from blackbull.native import NativeApp
+from blackbull.observer import Observer
 from blackbull.transport.deadline import Wheel
 from blackbull.transport.listener import (
     InheritedFd,
@@ -83,6 +84,7 @@ class Server:
         own = getattr(app, "protocols", None)
         self._app_protocols = protocol_registry or own or ProtocolRegistry()
         self.aggregator: EventAggregator | None = aggregator or getattr(app, "aggregator", None)
+        self.observers: tuple[Observer, ...] = ()
         self.registry = ProtocolRegistry()
         self.connections: set[SocketProtocol] = set()
         self.max_connections = settings.max_connections or derive_max_connections()
@@ -135,11 +137,19 @@ class Server:
     async def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
         settings = self.settings
         self._wheel = Wheel(loop)
+        self.observers = self.tls.observers = tuple(getattr(self.app, "observers", ()))
         secure = self.tls.enabled
         app = self.app
         if settings.trusted_proxies:
             app = BehindProxy(app, TrustedProxies(settings.trusted_proxies))
-        self._service = HTTPService(app, settings, loop=loop, limits=self.limit_log, secure=secure)
+        self._service = HTTPService(
+            app,
+            settings,
+            loop=loop,
+            limits=self.limit_log,
+            secure=secure,
+            observers=self.observers,
+        )
         self._service.upgrades[b"websocket"] = WebSocketUpgrade(self._service)
         http1 = HTTP1Binding(self._service)
         self.registry.add(http1)

@@ -13,6 +13,7 @@ from blackbull.config import ClientCert, Settings
 from blackbull.errors import ConfigurationError
 from blackbull.log import LimitLog
 from blackbull.log.caps import render_peer
+from blackbull.observer import Observer, tell
 from blackbull.transport.socket_protocol import Acceptor
 from blackbull.transport.tls import Certificates, ContextSource, TLSFiles, TLSOption
 from blackbull.transport.tls_transport import TLSTransport
@@ -50,6 +51,7 @@ class ServerTLS:
     Attributes:
         timeout: Seconds that a handshake may take; 0: as long as it likes.
         handshakes: Those under way.
+        observers: Who is told of those that failed.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class ServerTLS:
     ) -> None:
         self.timeout = settings.header_timeout
         self.handshakes: set[TLSTransport] = set()
+        self.observers: Sequence[Observer] = ()
         self._settings = settings
         self._ssl_context = ssl_context
         self._connections = connections
@@ -158,12 +161,14 @@ class ServerTLS:
 
     def failed(self, tls: TLSTransport, reason: str) -> None:
         """Log why there is no TLS; that somebody only looked whether we are there is no news."""
+        self._tell(reason)
         level = logging.INFO if reason else logging.DEBUG
         reason = reason or "the client left without a word"
         logger.log(level, "no TLS with %s: %s", render_peer(tls.peername), reason)
 
     def timed_out(self, tls: TLSTransport) -> None:
         """Record that a handshake took too long."""
+        self._tell("it took too long")
         self._limits.record(
             "header_timeout",
             peer=tls.peername,
@@ -171,6 +176,9 @@ class ServerTLS:
             requested=self.timeout,
             allowed=self.timeout,
         )
+
+    def _tell(self, reason: str) -> None:
+        tell(self.observers, lambda each: each.handshake_failed(reason))
 
     def over(self, tls: TLSTransport) -> None:
         """Forget the handshake."""

@@ -46,6 +46,7 @@ class HTTP1Binding(ProtocolBinding):
                 requested=seconds,
                 allowed=seconds,
             )
+        self.service.note_refusal(status, conn)
         fields = [(b"retry-after", b"1")] if status == 503 else []
         conn.send(render_refusal(status, why.value, self.service.date, fields=fields))
         conn.linger()

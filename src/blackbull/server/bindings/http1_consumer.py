@@ -442,6 +442,10 @@ class HTTP1Consumer(Consumer):
         else:
             logger.info("%s: %s (%s)", self._view.peername, error, error.spec)
         data = self.machine.send_refusal(error, self.service.date)
+        if data:
+            exchange = self.exchange
+            conn = exchange.conn if exchange is not None else None
+            self.service.note_refusal(error.code or 400, self._view, conn=conn)
         self.exchange = None
         self._out.append(data)
         self._flush()

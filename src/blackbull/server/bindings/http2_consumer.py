@@ -11,6 +11,7 @@ import logging
 from typing import Final
 
 from blackbull.abc import ConnectionView, Consumer
+from blackbull.connection import Connection
 from blackbull.errors import LocalProtocolError, RemoteProtocolError
 from blackbull.native import ResponsePush
 from blackbull.protocol.http2 import (
@@ -382,7 +383,11 @@ class HTTP2Consumer(Consumer):
             logger.exception("a response cannot be sent")
             self.send_response(stream_id, FAILED)
 
-    def _send_refusal(self, stream_id: int, error: RemoteProtocolError) -> None:
+    def _send_refusal(
+        self, stream_id: int, error: RemoteProtocolError, *, conn: Connection | None = None
+    ) -> None:
+        if error.code >= 400 and not self.machine.response_started(stream_id):
+            self.service.note_refusal(error.code, self.view, conn=conn)
         self.machine.send_refusal(stream_id, error, date=self.service.date_value)
         self._stop_later(stream_id)
 
@@ -477,7 +482,7 @@ class HTTP2Consumer(Consumer):
         """Answer *error* instead of whatever the application has in mind."""
         self.handlers.forget(exchange.stream_id)
         self._complaints.report(error, path=exchange.conn.path)
-        self._send_refusal(exchange.stream_id, error)
+        self._send_refusal(exchange.stream_id, error, conn=exchange.conn)
         self.flush_soon()
 
     def response_completed(self, exchange: HTTP2Exchange) -> None:

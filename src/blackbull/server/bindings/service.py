@@ -7,13 +7,16 @@ import contextvars
 import logging
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from email.utils import formatdate
 from typing import Final
 
+from blackbull.abc import ConnectionView
 from blackbull.config import Settings
+from blackbull.connection import Connection
 from blackbull.log import LimitLog
 from blackbull.native import NativeApp
+from blackbull.observer import Observer, tell
 from blackbull.protocol.http1 import HeadParser, HTTP1Limits
 
 from .upgrade import Upgrade
@@ -32,6 +35,7 @@ class HTTPService:
         loop: The loop that serves.
         limits: Where limits that fire are recorded.
         secure: The listener speaks TLS.
+        observers: Who is told what the server itself refuses.
 
     Attributes:
         context: Where callbacks run that belong to no request.
@@ -41,8 +45,8 @@ class HTTPService:
     """
 
     __slots__ = (
-        "_ticker", "app", "context", "date", "date_value", "limit_log", "loop", "parser",
-        "settings", "tasks", "upgrades",
+        "_ticker", "app", "context", "date", "date_value", "limit_log", "loop", "observers",
+        "parser", "settings", "tasks", "upgrades",
     )  # fmt: skip
 
     def __init__(
@@ -53,11 +57,13 @@ class HTTPService:
         loop: asyncio.AbstractEventLoop,
         limits: LimitLog,
         secure: bool = False,
+        observers: Sequence[Observer] = (),
     ) -> None:
         self.app = app
         self.settings = settings
         self.loop = loop
         self.limit_log = limits
+        self.observers = observers
         self.parser = HeadParser(
             HTTP1Limits(
                 max_header_line=settings.header_max_line,
@@ -79,6 +85,15 @@ class HTTPService:
         self.date_value = formatdate(now, usegmt=True).encode()
         self.date = b"\r\ndate: " + self.date_value + b"\r\n\r\n"
         self._ticker = self.loop.call_later(1.0 - now % 1.0, self._tick)
+
+    def note_refusal(
+        self, status: int, view: ConnectionView, *, conn: Connection | None = None
+    ) -> None:
+        """Tell the observers that the server itself answers *status*, to *conn* if it has one."""
+        tell(
+            self.observers,
+            lambda each: each.refused(status, view.protocol, peer=view.peername, conn=conn),
+        )
 
     def spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         """Run *work* as a task, at once where the interpreter can start tasks eagerly."""

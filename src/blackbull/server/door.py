@@ -8,6 +8,7 @@ from blackbull.abc import ConnectionView, ProtocolBinding, Refusal
 from blackbull.errors import LimitExceeded
 from blackbull.event_aggregator import CONNECTION_ACCEPTED, CONNECTION_CLOSED
 from blackbull.observer import tell
+from blackbull.transport.accepting import last_file_number, max_files
 from blackbull.transport.deadline import Wheel
 from blackbull.transport.socket_protocol import SocketProtocol
 
@@ -22,7 +23,8 @@ class Door:
 
     __slots__ = (
         "_forget", "_limits", "_runner", "aggregator", "candidates", "connections", "fallback",
-        "loop", "max_connections", "name", "observers", "timeout", "wheel", "write_timeout",
+        "loop", "max_connections", "max_file_number", "name", "observers", "timeout", "wheel",
+        "write_timeout",
     )  # fmt: skip
 
     def __init__(
@@ -43,6 +45,7 @@ class Door:
         self.observers = server.observers
         self.connections = server.connections
         self.max_connections = server.max_connections
+        self.max_file_number = last_file_number()
         self.timeout = server.settings.header_timeout
         self.write_timeout = server.settings.write_timeout
         self._runner = server.runner
@@ -59,18 +62,14 @@ class Door:
         view.opened_at = self.loop.time()
         self.connections.add(view)
         if len(self.connections) > self.max_connections:
-            self._limits.record(
-                "max_connections",
-                peer=view.peername,
-                protocol=self.name,
-                requested=len(self.connections),
-                allowed=self.max_connections,
+            self._refuse(
+                view, "max_connections", seen=len(self.connections), allowed=self.max_connections
             )
-            named = [b for b in self.candidates if view.alpn in b.alpn]
-            refuser = named[0] if named else self.fallback
-            view.protocol = refuser.name
-            self._chosen(view)
-            self._runner.refuse(refuser, view, Refusal.OVERLOADED)
+            return
+        # The system gives the lowest descriptor that is free: this one's number says how many
+        # are in use, by whomever.
+        if (number := view.file_number) >= self.max_file_number:
+            self._refuse(view, "open_files", seen=number + 1, allowed=self.max_file_number)
             return
         begin_connection(
             view,
@@ -79,6 +78,13 @@ class Door:
             runner=self._runner,
             timeout=self.timeout,
             on_chosen=self._chosen,
+        )
+
+    def files_exhausted(self, error: OSError) -> None:
+        """Record that connections were closed for want of a descriptor."""
+        allowed = max_files()
+        self._limits.record(
+            "open_files", protocol=self.name, requested=allowed + 1, allowed=allowed
         )
 
     def closed(self, view: SocketProtocol, error: Exception | None) -> None:
@@ -99,6 +105,16 @@ class Door:
         self._limits.record(
             limit, peer=view.peername, protocol=view.protocol, key=view.connection_id
         )
+
+    def _refuse(self, view: SocketProtocol, limit: str, *, seen: int, allowed: int) -> None:
+        self._limits.record(
+            limit, peer=view.peername, protocol=self.name, requested=seen, allowed=allowed
+        )
+        named = [b for b in self.candidates if view.alpn in b.alpn]
+        refuser = named[0] if named else self.fallback
+        view.protocol = refuser.name
+        self._chosen(view)
+        self._runner.refuse(refuser, view, Refusal.OVERLOADED)
 
     def _chosen(self, view: ConnectionView) -> None:
         if self.observers:

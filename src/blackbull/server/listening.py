@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from blackbull.transport.accepting import Accepting, accepting
 from blackbull.transport.listener import SocketSource, Where
 from blackbull.transport.socket_protocol import SocketProtocol
 from blackbull.transport.tls import TLSOption
@@ -48,7 +49,7 @@ class ListeningSockets:
         self._tls = tls
         self._backlog = backlog
         self._opened: list[Where] = []
-        self._servers: list[asyncio.Server] = []
+        self._accepting: list[Accepting] = []
 
     async def open(self, door: Door, where: Where, tls: TLSOption) -> None:
         """Bind *where*; connections that come there go through *door*, once they are accepted.
@@ -63,23 +64,24 @@ class ListeningSockets:
         self._opened.append(where)
         for sock in sockets:
             name = sock.getsockname()
-            server = await door.loop.create_server(
-                make, sock=sock, backlog=self._backlog, start_serving=False
+            self._accepting.append(
+                await accepting(
+                    door.loop, sock, make, backlog=self._backlog, scarce=door.files_exhausted
+                )
             )
-            self._servers.append(server)
             address = (str(name), None) if isinstance(name, str) else (str(name[0]), int(name[1]))
             self.addresses.append(Listening(door.name, address, bool(tls)))
 
     async def accept(self) -> None:
         """Accept connections from now on."""
-        for server in self._servers:
-            await server.start_serving()
+        for each in self._accepting:
+            await each.start_serving()
 
     def close(self) -> None:
         """Accept no more, and let go of the sockets."""
-        for server in self._servers:
-            server.close()
-        self._servers.clear()
+        for each in self._accepting:
+            each.close()
+        self._accepting.clear()
         for where in self._opened:
             self._source.release(where)
         self._opened.clear()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import resource
 import ssl
 from typing import Final, cast
 
@@ -17,6 +16,7 @@ from blackbull.forwarding import TrustedProxies
 from blackbull.log import LimitLog
 from blackbull.native import NativeApp
 from blackbull.observer import Observer
+from blackbull.transport.accepting import max_files
 from blackbull.transport.deadline import Wheel
 from blackbull.transport.listener import (
     InheritedFd,
@@ -126,6 +126,13 @@ class Server:
             Exception: whatever the application's startup raised; nothing is left bound.
         """
         loop = asyncio.get_running_loop()
+        if self.max_connections > max_files():
+            logger.warning(
+                "BB_MAX_CONNECTIONS is %d, but only %d files may be open: "
+                "connections beyond that are refused; raise the limit (ulimit -n)",
+                self.max_connections,
+                max_files(),
+            )
         try:
             await self._bind(loop)
             await self.app.startup()
@@ -274,10 +281,7 @@ class Server:
 
 def derive_max_connections() -> int:
     """Return how many connections the limit on open files allows."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY:
-        return 1_000_000
-    return max(soft - SPARE_FILES, 16)
+    return max(max_files() - SPARE_FILES, 16)
 
 
 ASGIServer = Server

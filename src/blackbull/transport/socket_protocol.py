@@ -148,6 +148,11 @@ class SocketProtocol(asyncio.Protocol, ConnectionView):
         return self._sockname
 
     @property
+    def file_number(self) -> int:
+        """The number of the socket's descriptor, negative once it is closed."""
+        return cast("int", self._transport.get_extra_info("socket").fileno())
+
+    @property
     def ssl(self) -> object | None:
         return self.ssl_object
 

@@ -17,7 +17,7 @@ MARKED = re.compile(r"(<!-- settings:(\w+):begin -->).*?(<!-- settings:\2:end --
 
 def show_default(info: SettingInfo) -> str:
     value = info.default
-    if value is None:
+    if value is None or value == ():
         return "auto" if "auto" in info.kind.value else "unset"
     if isinstance(value, enum.Enum):
         return f"`{value.value}`"

@@ -27,6 +27,7 @@ from blackbull.config import (
     find_settings,
     given_settings,
     make_settings,
+    override,
 )
 from blackbull.errors import BlackBullError, ConfigurationError, MissingExtra
 from blackbull.native import NativeApp
@@ -34,9 +35,14 @@ from blackbull.openapi import OpenAPIExtension
 from blackbull.server.listening import Listening
 from blackbull.server.server import Server
 from blackbull.server.workers.reload import is_child, supervise
+from blackbull.transport.where import host_port
 
 # OpenAPIExtension is for app.enable_openapi(), whose layer may not reach up to it.
 __all__ = ["OpenAPIExtension", "run"]
+
+WEB: Final = ("http", "http1", "http2")
+EVERY: Final = {"0.0.0.0": "IPv4 only", "::": "IPv6 only"}
+"""What the addresses that stand for every interface mean."""
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -58,6 +64,7 @@ def run(
     ssl_context: ssl.SSLContext | None = None,
     http: bool = True,
     max_connections: int | None = None,
+    bind: str | Sequence[str] | None = None,
     config: str | None = None,
     argv: Sequence[str] | None = None,
 ) -> None:
@@ -81,6 +88,8 @@ def run(
         ssl_context: Used as it is, instead of all of these files.
         http: Listen for HTTP; False: only protocols with a port of their own are served.
         max_connections: Connections served at a time, more are refused; 0: as open files allow.
+        bind: Where to listen, instead of *host* and *port*: ``"0.0.0.0:8000"``, ``":8000"``,
+            ``"[::1]:8000"``, ``"unix:/run/app.sock"``, ``"fd://3"``; one of these or several.
         config: Path of the TOML file; the one of the working directory if None.
         argv: The command line's flags; ``sys.argv[1:]`` if None.
 
@@ -90,9 +99,12 @@ def run(
     try:
         flags = parse_flags(sys.argv[1:] if argv is None else argv)
         given = Flags(host, port, certfile, keyfile, workers, reload, client_ca, sni,
-                      max_connections)  # fmt: skip
+                      max_connections,
+                      bind=(bind,) if isinstance(bind, str) else tuple(bind or ()))  # fmt: skip
         with config_file(config if flags.config is None else flags.config):
-            settings = make_settings(Settings, find(app) | said(given) | said(flags))
+            settings = make_settings(
+                Settings, override(override(find(app), said(given, str)), said(flags))
+            )
             if password is not None:
                 settings = replace(settings, password=password)
             status = run_with(app, settings, ssl_context=ssl_context, http=http)
@@ -291,14 +303,19 @@ def describe_listeners(listening: Iterable[Listening]) -> str:
 
 
 def describe_address(listening: Listening) -> str:
-    """Return the address as people type it: ``http://127.0.0.1:8000``, ``[::1]:9000``."""
+    """Return the address as people type it, and what an address that stands for many means."""
     host, port = listening.address
     if port is None:
         return f"unix:{host}"
-    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    if listening.protocol == "http":
-        return f"{'https' if listening.tls else 'http'}://{address}"
-    return f"{address} (TLS)" if listening.tls else address
+    address = host_port("*" if listening.dual_stack else host, port)
+    notes = [EVERY[host]] if host in EVERY and not listening.dual_stack else []
+    if listening.dual_stack:
+        notes.append("IPv4 and IPv6")
+    if listening.protocol in WEB:
+        address = f"{'https' if listening.tls else 'http'}://{address}"
+    elif listening.tls:
+        notes.insert(0, "TLS")
+    return f"{address} ({'; '.join(notes)})" if notes else address
 
 
 def say(line: str) -> None:

@@ -490,6 +490,7 @@ class BlackBull:
         ssl_context: SSLContext | None = None,
         http: bool = True,
         max_connections: int | None = None,
+        bind: str | Sequence[str] | None = None,
         config: str | None = None,
         argv: Sequence[str] | None = None,
     ) -> None:
@@ -510,6 +511,8 @@ class BlackBull:
             ssl_context: Used as it is, instead of all of these files.
             http: Listen for HTTP; False: only protocols with a port of their own are served.
             max_connections: Connections served at a time; 0: as open files allow.
+            bind: Where to listen, instead of *host* and *port*: ``"0.0.0.0:8000"``,
+                ``"unix:/run/app.sock"``, ``"fd://3"``, ...; one of these or several.
             config: Path of the TOML file; the one of the working directory if None.
             argv: The flags, if not the command line's.
 
@@ -530,6 +533,7 @@ class BlackBull:
             ssl_context=ssl_context,
             http=http,
             max_connections=max_connections,
+            bind=bind,
             config=config,
             argv=argv,
         )

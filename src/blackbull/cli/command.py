@@ -11,7 +11,7 @@ from typing import Final
 from blackbull.errors import ConfigurationError
 from blackbull.runner import run
 
-from .flags import Flags, Parser, add_bind, add_flags, bound, to_flags
+from .flags import Flags, Parser, add_flags, to_flags
 from .target import load_app
 
 DESCRIPTION = "Serve a BlackBull application, or any ASGI 3.0 application."
@@ -79,7 +79,7 @@ def serve_target(arguments: list[str]) -> None:
         raise ConfigurationError(
             "which application? say module:attribute; 'blackbull --help' lists the flags"
         )
-    flags = bound(to_flags(found), found.bind)
+    flags = to_flags(found)
     serve(load_app(found.target), flags)
 
 
@@ -87,14 +87,14 @@ def serve(app: object, flags: Flags) -> None:
     """Serve *app* as *flags* say, until a signal ends it."""
     run(app, host=flags.host, port=flags.port, certfile=flags.certfile, keyfile=flags.keyfile,
         workers=flags.workers, reload=flags.reload, client_ca=flags.client_ca, sni=flags.sni,
-        max_connections=flags.max_connections, config=flags.config, argv=())  # fmt: skip
+        bind=flags.bind, max_connections=flags.max_connections, config=flags.config,
+        argv=())  # fmt: skip
 
 
 def make_parser() -> Parser:
     """Return the parser of the command's arguments."""
     parser = Parser("blackbull", description=DESCRIPTION, epilog=EPILOG)
     parser.add_argument("target", nargs="?", metavar="module:app", help="where the app is")
-    add_bind(parser)
     add_flags(parser)
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     parser.add_argument("-h", "--help", action="store_true", help="print this help and exit")

@@ -23,10 +23,11 @@ from blackbull.config import (
     find_settings,
     given_settings,
     make_settings,
+    override,
 )
 from blackbull.runner import find
 
-from .flags import Flags, Parser, add_bind, add_flags, bound, said, to_flags
+from .flags import Flags, Parser, add_flags, said, to_flags
 from .target import load_app
 
 DESCRIPTION = (
@@ -36,7 +37,7 @@ DESCRIPTION = (
 MASK = "***"
 HEADINGS = ("setting", "value", "from")
 
-JSONValue: TypeAlias = "str | float | dict[str, list[str | None]] | None"
+JSONValue: TypeAlias = "str | float | list[str] | dict[str, list[str | None]] | None"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ def main(arguments: Sequence[str]) -> None:
         print(parser.format_help(), end="")
         return
     app = None if found.target is None else load_app(found.target)
-    rows = collect(to_flags(found), app, bind=found.bind)
+    rows = collect(to_flags(found), app)
     try:
         print(to_json(rows) if found.json else to_text(rows), flush=True)
     except BrokenPipeError:
@@ -84,26 +85,23 @@ def make_parser() -> Parser:
     parser = Parser("blackbull config", description=DESCRIPTION)
     parser.add_argument("target", nargs="?", metavar="module:app", help="where the app is")
     parser.add_argument("--json", action="store_true", help="print a JSON array")
-    add_bind(parser)
     add_flags(parser)
     parser.add_argument("-h", "--help", action="store_true", help="print this help and exit")
     return parser
 
 
-def collect(flags: Flags, app: object = None, *, bind: str | None = None) -> list[Row]:
+def collect(flags: Flags, app: object = None) -> list[Row]:
     """Return the settings that *app* would be served with, in the order of their fields.
 
     Args:
         flags: The command line.
         app: The application, if one was named.
-        bind: What ``--bind`` said.
 
     Raises:
         ConfigurationError: a setting cannot be, or settings contradict each other.
     """
-    by_bind = said(bound(Flags(), bind), lambda _: "--bind")
     with config_file(flags.config):
-        rows = list(_rows(Settings, find(app) | by_bind | said(flags)))
+        rows = list(_rows(Settings, override(find(app), said(flags))))
         for extension in app.extensions.values() if isinstance(app, BlackBull) else ():
             cls: type[SettingsClass] | None = getattr(extension, "settings_class", None)
             if cls is not None:
@@ -152,6 +150,8 @@ def show(info: SettingInfo, value: SettingValue) -> str:
     shown = as_json(info, value)
     if isinstance(shown, dict):
         return ";".join(f"{k}={','.join(filter(None, pair))}" for k, pair in shown.items())
+    if isinstance(shown, list):
+        return ",".join(shown) or "unset"
     if isinstance(shown, bool):
         return "true" if shown else "false"
     if isinstance(shown, str):
@@ -168,4 +168,4 @@ def as_json(info: SettingInfo, value: SettingValue) -> JSONValue:
         return str(value.value)
     if isinstance(value, Mapping):
         return {name: list(pair) for name, pair in value.items()}
-    return value
+    return list(value) if isinstance(value, tuple) else value

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from blackbull.config import Found, KeyPairs, SettingValue, parse_key_pairs
 from blackbull.errors import ConfigurationError
+from blackbull.transport.listener import parse_listener
 
 
 class Parser(argparse.ArgumentParser):
@@ -49,6 +50,7 @@ class Flags:
         sni: Certificates by server name.
         max_connections: Connections served at a time; 0: as open files allow.
         config: Path of the TOML file; the one of the working directory if None.
+        bind: Where to listen, instead of host and port.
     """
 
     host: str | None = None
@@ -61,6 +63,7 @@ class Flags:
     sni: KeyPairs | None = None
     max_connections: int | None = None
     config: str | None = None
+    bind: tuple[str, ...] | None = None
 
 
 FLAGS: Final = {"certfile": "--cert", "keyfile": "--key"}
@@ -85,12 +88,15 @@ def said(flags: Flags, source: Callable[[str], str] = flag_name) -> dict[str, Fo
     return {
         name: Found(value, source(name))
         for name, value in values.items()
-        if value is not None and value not in ("", {})
+        if value is not None and value not in ("", {}, ())
     }
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Let *parser* understand the flags of :class:`Flags`."""
+    parser.add_argument("--bind", metavar="SPEC", type=place, action="append",
+                        help="where to listen: host:port, :port, [address]:port, unix:/path, "
+                        "fd://N; may be repeated")  # fmt: skip
     parser.add_argument("--host", metavar="ADDRESS", help="address to bind (127.0.0.1)")
     parser.add_argument("--port", metavar="N", type=port_number, help="port of HTTP (8000)")
     parser.add_argument("--cert", "--certfile", metavar="PATH", dest="certfile",
@@ -108,25 +114,6 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
                         help="serve anew whenever a source file changes")  # fmt: skip
     parser.add_argument("--config", metavar="PATH",
                         help="settings, as TOML (blackbull.toml, pyproject.toml)")  # fmt: skip
-
-
-def add_bind(parser: argparse.ArgumentParser) -> None:
-    """Let *parser* understand ``--bind``, which only the command has."""
-    parser.add_argument("--bind", metavar="HOST:PORT", help="both in one, '[::1]:8000' for IPv6")
-
-
-def bound(flags: Flags, bind: str | None) -> Flags:
-    """Return *flags* with what they leave open of host and port taken from ``--bind``.
-
-    Raises:
-        ConfigurationError: *bind* names no host and port.
-    """
-    host, port = split_bind(bind) if bind is not None else (None, None)
-    return replace(
-        flags,
-        host=flags.host if flags.host is not None else host,
-        port=flags.port if flags.port is not None else port,
-    )
 
 
 def port_number(text: str) -> int:
@@ -155,6 +142,19 @@ def split_bind(text: str) -> tuple[str | None, int]:
         return host or None, port_number(port)
     except Exception as error:
         raise ConfigurationError(f"--bind {text!r}: {error}") from error
+
+
+def place(text: str) -> str:
+    """Return *text*, which names a place to listen.
+
+    Raises:
+        argparse.ArgumentTypeError: it names none.
+    """
+    try:
+        parse_listener(text)
+    except ConfigurationError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
 
 
 def worker_count(text: str) -> int:
@@ -204,6 +204,7 @@ def to_flags(found: argparse.Namespace) -> Flags:
         sni=found.sni and {name: pair for each in found.sni for name, pair in each.items()},
         max_connections=found.max_connections,
         config=found.config,
+        bind=found.bind and tuple(found.bind),
     )
 
 

@@ -19,8 +19,9 @@ from blackbull.config import (
 )
 from blackbull.errors import ConfigurationError
 from blackbull.mqtt.settings import MQTTSettings
+from blackbull.transport.where import Tcp, parse_where
 
-from .flags import Parser, split_bind
+from .flags import Parser
 from .mqtt_settings import BrokerSettings
 
 USAGE = "blackbull mqtt [flags]\n       blackbull mqtt passwd [flags] FILE USER"
@@ -92,14 +93,28 @@ def load_broker_settings(
     values = read_toml(Path(found.config)) if found.config else {}
     values |= read_environment(BrokerSettings, environ)
     if found.bind is not None:
-        host, port = split_bind(found.bind)
-        values |= {"port": port} if host is None else {"host": host, "port": port}
+        values |= parse_bind(found.bind)
     for info in infos:
         text: str | None = getattr(found, info.name)
         if text is not None:
             values[info.name] = parse_setting(info, text, source=flag_name(info))
     given = {name: value for name, value in values.items() if value is not None}
     return BrokerSettings(**given)  # type: ignore[arg-type]
+
+
+def parse_bind(text: str) -> dict[str, SettingValue]:
+    """Return the host and the port that ``--bind`` names.
+
+    Raises:
+        ConfigurationError: *text* names none; one line.
+    """
+    try:
+        where = parse_where(text)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"--bind {error}") from None
+    if not isinstance(where, Tcp):
+        raise ConfigurationError(f"--bind {text!r}: the broker listens on TCP: write host:port")
+    return {"host": where.host, "port": where.port}
 
 
 def read_toml(path: Path) -> dict[str, SettingValue]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .environment import read_environment, resolve_max_connections
+from .levels import override
 from .setting import (
     Found,
     KeyPairs,
@@ -39,6 +40,7 @@ __all__ = [
     "load",
     "load_settings",
     "make_settings",
+    "override",
     "parse_key_pairs",
     "parse_setting",
     "parse_table",

@@ -9,6 +9,7 @@ from typing import Final
 
 from ..errors import ConfigurationError
 from .dotenv_file import DOTENV, read_dotenv
+from .levels import override
 from .setting import Found, SettingsClass, SettingValue, describe, parse_setting
 
 try:
@@ -52,7 +53,7 @@ def find_variables(cls: type[SettingsClass]) -> dict[str, Found]:
         ConfigurationError: as :func:`read_environment`.
         MissingExtra: ``.env`` has settings, and python-dotenv is not installed.
     """
-    return _find(cls, read_dotenv(), f" in {DOTENV}") | _find(cls, os.environ)
+    return override(_find(cls, read_dotenv(), f" in {DOTENV}"), _find(cls, os.environ))
 
 
 def named_file() -> str | None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 KeyPairs: TypeAlias = Mapping[str, tuple[str, str | None]]
 """Certificate chain and key by server name; no key: the chain's file holds it, too."""
 
-SettingValue: TypeAlias = str | int | float | bool | enum.Enum | KeyPairs | None
+SettingValue: TypeAlias = str | int | float | bool | enum.Enum | KeyPairs | tuple[str, ...] | None
 
 
 class Kind(enum.Enum):
@@ -35,6 +35,7 @@ class Kind(enum.Enum):
     COUNT = "a whole number"
     RATE = "a number, 0 or more"
     TEXT = "text"
+    TEXTS = "texts with commas between them"
     AUTO_COUNT = "a whole number or auto"
     SWITCH = "1 or 0"
     AUTO_SWITCH = "1, 0 or auto"
@@ -108,6 +109,7 @@ _TYPES: Final[Mapping[Kind, tuple[type, ...]]] = {
     Kind.AUTO_COUNT: (int,),
     Kind.SWITCH: (bool,),
     Kind.AUTO_SWITCH: (bool, type(None)),
+    Kind.TEXTS: (tuple,),
 }
 
 T = TypeVar("T")
@@ -267,6 +269,8 @@ def _convert(info: SettingInfo, text: str) -> SettingValue:
             return info.choices(text.lower())
         case Kind.KEY_PAIRS:
             return parse_key_pairs(text)
+        case Kind.TEXTS:
+            return tuple(filter(None, map(str.strip, text.split(","))))
         case Kind.TEXT:
             return text
 

@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass
 
 from ..errors import ConfigurationError
+from .levels import PLACES
 from .setting import KeyPairs, Kind, SettingInfo, check, describe, setting
 
 
@@ -58,6 +59,12 @@ class Settings:
         "BLACKBULL_UNIX_PATH",
         kind=Kind.TEXT,
         sentence="The path of a Unix socket to bind instead of host and port.",
+    )
+    bind: tuple[str, ...] = setting(
+        (),
+        "BLACKBULL_BIND",
+        kind=Kind.TEXTS,
+        sentence="Where to listen instead of host and port: host:port, unix:/path, fd://3, ...",
     )
     trusted_proxies: str | None = setting(
         None,
@@ -428,6 +435,12 @@ class Settings:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.bind:
+            for info in describe(Settings):
+                if info.name in PLACES and getattr(self, info.name) != info.default:
+                    raise ConfigurationError(
+                        f"both {info.name} and bind say where to listen: keep one of them"
+                    )
         if self.keyfile and not self.certfile:
             raise ConfigurationError(
                 "a key without its certificate: set BLACKBULL_CERT, or say --cert PATH, too"

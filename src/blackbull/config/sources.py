@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from .environment import find_variables, named_file, read_environment
+from .levels import override
 from .setting import Found, SettingsClass, describe
 from .settings import Settings
 from .toml_file import find_file, read_settings
@@ -46,7 +47,7 @@ def find_settings(cls: type[SettingsClass]) -> dict[str, Found]:
     if path is not None:
         for name, value in read_settings(cls, path).items():
             found[name] = Found(value, f"{name} in {path}")
-    return found | find_variables(cls)
+    return override(found, find_variables(cls))
 
 
 def given_settings(settings: SettingsClass, source: str = "argument") -> dict[str, Found]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, cast
 
@@ -32,9 +32,14 @@ _TYPES: Final[Mapping[Kind, tuple[type, ...]]] = {
     Kind.TEXT: (str,),
     Kind.CHOICE: (str,),
     Kind.KEY_PAIRS: (str,),
+    Kind.TEXTS: (str,),
 }
 _AUTO: Final = (Kind.AUTO_COUNT, Kind.AUTO_SWITCH)
-_WRITTEN: Final = {Kind.SWITCH: "true or false", Kind.AUTO_SWITCH: 'true, false or "auto"'}
+_WRITTEN: Final = {
+    Kind.TEXTS: "text, or an array of texts",
+    Kind.SWITCH: "true or false",
+    Kind.AUTO_SWITCH: 'true, false or "auto"',
+}
 _LONGEST_NUMBER: Final = 64
 """Bits of a whole number: no setting needs more, and text has a limit of its own."""
 
@@ -143,6 +148,8 @@ def parse_value(info: SettingInfo, value: object, source: str) -> SettingValue:
     """
     if info.kind is Kind.KEY_PAIRS and isinstance(value, dict):
         return _parse_key_pairs(value, source)
+    if info.kind is Kind.TEXTS and isinstance(value, list):
+        return _parse_texts(value, source)
     allowed = _TYPES[info.kind]
     fits = type(value) in allowed and value != ""
     if isinstance(value, int) and value.bit_length() > _LONGEST_NUMBER:
@@ -197,6 +204,13 @@ def _parse_key_pairs(table: Mapping[str, object], source: str) -> SettingValue:
                     f'{name!r} of {source} must be ["CERT", "KEY"], not {_shown(files)}'
                 )
     return pairs
+
+
+def _parse_texts(texts: Sequence[object], source: str) -> SettingValue:
+    found = tuple(text for text in texts if isinstance(text, str) and text)
+    if len(found) != len(texts):
+        raise ConfigurationError(f'{source} must be an array of texts: ["...", "..."]')
+    return found
 
 
 def _flat(value: object) -> bool:

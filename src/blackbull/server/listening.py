@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from blackbull.transport.accepting import Accepting, accepting
-from blackbull.transport.listener import SocketSource, Where
+from blackbull.transport.listener import Listener
 from blackbull.transport.socket_protocol import SocketProtocol
+from blackbull.transport.sockets import SocketSource, is_dual_stack
 from blackbull.transport.tls import TLSOption
+from blackbull.transport.where import Tcp, Where
 
 from .door import Door
 from .tls import ServerTLS
@@ -21,14 +23,16 @@ class Listening:
     """One address that the server listens on.
 
     Attributes:
-        protocol: ``"http"``, or the name of the raw protocol that has the port to itself.
+        protocol: ``"http"``, or the names of the protocols that have the place to themselves.
         address: Host and port, or the path of a Unix socket and None.
         tls: TLS is spoken.
+        dual_stack: The address is ``::``, and IPv4 is served there, too.
     """
 
     protocol: str
     address: tuple[str, int | None]
     tls: bool
+    dual_stack: bool = False
 
 
 class ListeningSockets:
@@ -70,7 +74,16 @@ class ListeningSockets:
                 )
             )
             address = (str(name), None) if isinstance(name, str) else (str(name[0]), int(name[1]))
-            self.addresses.append(Listening(door.name, address, bool(tls)))
+            self.addresses.append(Listening(door.name, address, bool(tls), is_dual_stack(sock)))
+
+    def has_port(self, listener: Listener) -> bool:
+        """Return True if the protocol of *listener* is spoken at its port already."""
+        where = listener.where
+        return isinstance(where, Tcp) and any(
+            each.address[1] == where.port and each.protocol == listener.speaks
+            for each in self.addresses
+            if where.port
+        )
 
     async def accept(self) -> None:
         """Accept connections from now on."""

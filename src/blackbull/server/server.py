@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import logging
 import ssl
-from typing import Final, cast
+from collections.abc import Sequence
+from typing import Final
 
 from blackbull.abc import ConnectionView
 from blackbull.config import Settings
@@ -18,16 +19,10 @@ from blackbull.native import NativeApp
 from blackbull.observer import Observer
 from blackbull.transport.accepting import max_files
 from blackbull.transport.deadline import Wheel
-from blackbull.transport.listener import (
-    InheritedFd,
-    OwnSockets,
-    SocketSource,
-    Tcp,
-    Unix,
-    Where,
-)
+from blackbull.transport.listener import Listener
 from blackbull.transport.socket_protocol import SocketProtocol
-from blackbull.transport.tls import TLSOption
+from blackbull.transport.sockets import OwnSockets, SocketSource
+from blackbull.transport.where import InheritedFd, Tcp, Unix, Where
 from blackbull.worker import OnlyWorker, Worker
 
 from .behind_proxy import BehindProxy
@@ -37,6 +32,7 @@ from .bindings.service import HTTPService
 from .bindings.websocket import WebSocketUpgrade
 from .connection_actor import BindingRunner
 from .door import Door
+from .listeners import listeners_of, own_ports, spoken
 from .listening import Listening, ListeningSockets
 from .protocol_registry import ProtocolRegistry, protocol_context
 from .tls import ServerTLS
@@ -58,6 +54,7 @@ class Server:
         ssl_context: TLS for the HTTP listener and ``tls=True`` protocols, used as it is; made
             from the settings' certificates if None.
         http: Listen for HTTP; False: only protocols with a port of their own are served.
+        listeners: Where to listen, and what is spoken there; as the settings say if None.
         worker: Which of several processes this is; only the owner serves stateful protocols on
             ports of their own. The only one if None.
         sockets: Where listening sockets come from; they are opened here if None.
@@ -72,6 +69,7 @@ class Server:
         aggregator: EventAggregator | None = None,
         ssl_context: ssl.SSLContext | None = None,
         http: bool = True,
+        listeners: Sequence[Listener] | None = None,
         worker: Worker | None = None,
         sockets: SocketSource | None = None,
     ) -> None:
@@ -80,6 +78,7 @@ class Server:
         if hasattr(app, "worker"):
             app.worker = self.worker
         self._http = http
+        self._listeners = listeners
         self.settings = settings = settings or Settings()
         own = getattr(app, "protocols", None)
         self._app_protocols = protocol_registry or own or ProtocolRegistry()
@@ -100,7 +99,6 @@ class Server:
         self._sockets = ListeningSockets(
             sockets or OwnSockets(), tls=self.tls, backlog=settings.socket_backlog
         )
-        self._where: Where | None = None
         self._service: HTTPService | None = None
         self._stopped = asyncio.Event()
         self._emptied = asyncio.Event()
@@ -145,7 +143,6 @@ class Server:
         settings = self.settings
         self._wheel = Wheel(loop)
         self.observers = self.tls.observers = tuple(getattr(self.app, "observers", ()))
-        secure = self.tls.enabled
         app = self.app
         if settings.trusted_proxies:
             app = BehindProxy(app, TrustedProxies(settings.trusted_proxies))
@@ -154,36 +151,34 @@ class Server:
             settings,
             loop=loop,
             limits=self.limit_log,
-            secure=secure,
             observers=self.observers,
         )
         self._service.upgrades[b"websocket"] = WebSocketUpgrade(self._service)
-        http1 = HTTP1Binding(self._service)
-        self.registry.add(http1)
+        self.registry.add(HTTP1Binding(self._service))
         self.registry.add(HTTP2Binding(self._service))
         for binding in self._app_protocols.bindings:
             self.registry.add(binding)
-        if self._http:
-            shared = tuple(b for b in self.registry.shared_bindings if b is not http1)
-            door = Door("http", http1, candidates=shared, server=self, wheel=self._wheel)
-            await self._sockets.open(door, self._http_address(), secure)
-        elif not self.registry.port_bindings:
+        listeners = listeners_of(settings) if self._listeners is None else self._listeners
+        if not self._http and self._listeners is None and not settings.bind:
+            listeners = []
+        if not listeners and not self.registry.port_bindings:
             raise ConfigurationError(
                 "without HTTP there is nothing to serve: give a protocol a port of its own"
             )
-        for raw in self.registry.port_bindings:
-            if raw.stateful and not self.worker.owner:
-                continue
-            door = Door(raw.name, raw, candidates=(), server=self, wheel=self._wheel)
-            where = Tcp(raw.port or 0, host=settings.host)
-            await self._sockets.open(door, where, cast("TLSOption", raw.tls))
+        for listener in listeners:
+            await self._listen(listener)
+        for listener in own_ports(self.registry, listeners, host=settings.host):
+            if not self._sockets.has_port(listener):
+                await self._listen(listener)
 
-    def _http_address(self) -> Where:
-        settings = self.settings
-        if self._where is None:
-            unix = settings.unix_path
-            self._where = Unix(unix) if unix else Tcp(settings.port, host=settings.host)
-        return self._where
+    async def _listen(self, listener: Listener) -> None:
+        name, fallback, candidates = spoken(self.registry, listener)
+        every = (*candidates, fallback)
+        if not self.worker.owner and all(binding.stateful for binding in every):
+            return
+        door = Door(name, fallback, candidates=candidates, server=self, wheel=self._wheel)
+        tls = self.tls.enabled if listener.tls is None else listener.tls
+        await self._sockets.open(door, listener.where, tls)
 
     def open_socket(
         self,
@@ -194,12 +189,12 @@ class Server:
         inherited_fd: int | None = None,
     ) -> None:
         """Say where the HTTP listener is to be; it is bound by :meth:`start`."""
+        where: Where = Tcp(port, host=host)
         if unix_path is not None:
-            self._where = Unix(unix_path)
+            where = Unix(unix_path)
         elif inherited_fd is not None:
-            self._where = InheritedFd(inherited_fd)
-        else:
-            self._where = Tcp(port, host=host)
+            where = InheritedFd(inherited_fd)
+        self._listeners = [Listener(where)]
 
     async def run(self) -> None:
         """Start, and serve until :meth:`stop` is called or the task is cancelled."""

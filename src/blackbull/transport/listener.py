@@ -1,65 +1,21 @@
-"""Where a server listens, and the opening of the sockets for it."""
+"""One place to listen, what is spoken there, and how both are written in one line.
+
+``0.0.0.0:8443?cert=cert.pem&key=key.pem``: a place as :mod:`.where` has it, and perhaps options.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import os
-import socket
-import stat
-from dataclasses import dataclass
-from ssl import SSLContext
-from typing import Final, Protocol, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+from urllib.parse import unquote
 
 from blackbull.errors import ConfigurationError
 
-BACKLOG: Final = 2048
-UNIX_MODE: Final = 0o660
-ANY_HOST: Final = ("", "*", "::")
+from .tls import TLSFiles, TLSOption
+from .where import InheritedFd, Tcp, Unix, Where, parse_where
 
-_ATTEMPTS: Final = 16
-_ABSENT: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
-
-
-@dataclass(frozen=True, slots=True)
-class Tcp:
-    """A TCP port.
-
-    Attributes:
-        port: 0 takes any free port.
-        host: A name or an address, IPv6 with or without brackets; a name with several addresses
-            is listened to on all of them. ``""``, ``"*"`` and ``"::"`` mean every interface,
-            IPv4 and IPv6.
-    """
-
-    port: int
-    host: str = "127.0.0.1"
-
-    def __str__(self) -> str:
-        return _host_port(self.host.strip("[]") or "*", self.port)
-
-
-@dataclass(frozen=True, slots=True)
-class Unix:
-    """A Unix socket at *path*, readable and writable for its owner and group."""
-
-    path: str
-
-    def __str__(self) -> str:
-        return f"unix:{self.path}"
-
-
-@dataclass(frozen=True, slots=True)
-class InheritedFd:
-    """A listening socket that whoever started the process has opened."""
-
-    fd: int
-
-    def __str__(self) -> str:
-        return f"fd://{self.fd}"
-
-
-Where: TypeAlias = Tcp | Unix | InheritedFd
+__all__ = ["InheritedFd", "Listener", "Tcp", "Unix", "Where", "parse_listener"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,243 +24,137 @@ class Listener:
 
     Attributes:
         where: The place.
-        speaks: ``"http"``, or the name of one protocol, which then needs no detection.
-        tls: What TLS needs, None for cleartext.
+        speaks: ``"http"``: HTTP and every protocol that can be told from it by its opening bytes.
+            The name of another protocol: that one only, and no byte is looked at. Several names:
+            these.
+        tls: None: TLS if the server has certificates. True: with these; False: cleartext. Or
+            certificates of its own.
+        proxy_protocol: Each connection begins with the header of the PROXY protocol. True: from
+            this machine, a private network or a Unix socket; or the addresses and networks whose
+            word is taken. None: as the setting says.
     """
 
     where: Where
-    speaks: str = "http"
-    tls: SSLContext | None = None
+    speaks: str | Sequence[str] = "http"
+    tls: TLSOption | None = None
+    proxy_protocol: bool | Sequence[str] | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What :attr:`speaks` names."""
+        return (self.speaks,) if isinstance(self.speaks, str) else tuple(self.speaks)
 
 
-def open_sockets(where: Where, *, backlog: int = BACKLOG) -> list[socket.socket]:
-    """Open what *where* names: bound, listening, not blocking.
+_SWITCH: Final[Mapping[str, bool]] = {
+    "on": True, "1": True, "true": True, "yes": True,
+    "off": False, "0": False, "false": False, "no": False,
+}  # fmt: skip
+_OPTIONS: Final = (
+    "speaks", "tls", "cert", "key", "client_ca", "proxy_protocol", "mode", "group",
+)  # fmt: skip
 
-    Args:
-        where: The place.
-        backlog: Connections that may wait to be accepted.
 
-    Returns:
-        One socket, or several when a host name has several addresses.
+def parse_listener(text: str) -> Listener:
+    """Return the listener that *text* describes: a place, and perhaps ``?`` and options.
+
+    The options are ``speaks=NAME``, ``tls=on`` or ``off``, ``cert=``, ``key=`` and ``client_ca=``
+    with a path, ``proxy_protocol=on``, ``off`` or an address, and for Unix sockets ``mode=0660``
+    and ``group=NAME``; ``&`` stands between them. ``speaks`` and ``proxy_protocol`` may be said
+    several times.
 
     Raises:
-        ConfigurationError: it cannot be opened; one line that says how to mend it.
+        ConfigurationError: it is not written like that; one line that says what to write.
     """
-    if isinstance(where, Tcp):
-        return _open_tcp(where, backlog)
+    place, _, query = text.strip().partition("?")
+    where = parse_where(place)
+    options = _parse_options(text, query)
+    one = _Single(text, options)
     if isinstance(where, Unix):
-        return [_open_unix(where.path, backlog)]
-    return [_adopt(where.fd, backlog)]
+        where = replace(where, mode=one.mode(where.mode), group=one("group") or where.group)
+    elif {"mode", "group"} & options.keys():
+        raise ConfigurationError(f"{text!r}: only a Unix socket has a mode or a group")
+    return Listener(
+        where,
+        speaks=_speaks(options.get("speaks", [])),
+        tls=_tls(text, one),
+        proxy_protocol=_proxies(options.get("proxy_protocol")),
+    )
 
 
-def remove_file(where: Where) -> None:
-    """Remove the file of a Unix socket whose listening has just ended; nothing for others."""
-    if isinstance(where, Unix):
-        with contextlib.suppress(OSError):
-            if stat.S_ISSOCK(os.lstat(where.path).st_mode):
-                os.unlink(where.path)
+def _parse_options(text: str, query: str) -> dict[str, list[str]]:
+    options: dict[str, list[str]] = {}
+    for part in filter(None, query.split("&")):
+        name, _, value = part.partition("=")
+        name = name.strip().replace("-", "_")
+        value = unquote(value.strip())
+        if name not in _OPTIONS:
+            raise ConfigurationError(
+                f"{text!r}: {name!r} is no option of a listener; these are: {', '.join(_OPTIONS)}"
+            )
+        if not value:
+            raise ConfigurationError(f"{text!r}: give {name} a value, as in {name}=...")
+        options.setdefault(name, []).append(value)
+    return options
 
 
-class SocketSource(Protocol):
-    """Where a server gets its listening sockets from."""
+class _Single:
+    """Options that can be said once."""
 
-    def open(self, where: Where, *, backlog: int) -> list[socket.socket]:
-        """Return sockets as :func:`open_sockets` does; the caller closes them.
+    def __init__(self, text: str, options: Mapping[str, Sequence[str]]) -> None:
+        self._text = text
+        self._options = options
 
-        Raises:
-            ConfigurationError: as there.
-        """
+    def __call__(self, name: str) -> str | None:
+        values = self._options.get(name, ())
+        if len(values) > 1:
+            raise ConfigurationError(f"{self._text!r} says {name} more than once: keep one")
+        return values[0] if values else None
 
-    def release(self, where: Where) -> None:
-        """Take note that the sockets of *where* are closed and not wanted again."""
+    def mode(self, default: int) -> int:
+        """Return the permissions of a Unix socket."""
+        value = self("mode")
+        if value is None:
+            return default
+        return self._converted("mode", value, lambda text: int(text, 8), "octal, such as 0660")
 
+    def switch(self, name: str) -> bool | None:
+        """Return what is said to be on or off."""
+        value = self(name)
+        if value is None:
+            return None
+        return bool(self._converted(name, value.lower(), _SWITCH.__getitem__, "on or off"))
 
-class OwnSockets:
-    """Opens sockets in this process, for it alone."""
-
-    def open(self, where: Where, *, backlog: int) -> list[socket.socket]:
-        """Open what *where* names."""
-        return open_sockets(where, backlog=backlog)
-
-    def release(self, where: Where) -> None:
-        """Remove the file of a Unix socket."""
-        remove_file(where)
-
-
-def describe(sock: socket.socket) -> str:
-    """Return where *sock* listens, as people write it: ``[::1]:8000``, ``unix:/run/app.sock``."""
-    name = sock.getsockname()
-    if isinstance(name, tuple):
-        host, port = name[:2]
-        if host == "::" and not sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
-            host = "*"
-        return _host_port(host, port)
-    return f"unix:{name}"
-
-
-def _host_port(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _open_tcp(where: Tcp, backlog: int) -> list[socket.socket]:
-    if not 0 <= where.port <= 65535:
-        raise ConfigurationError(f"{where.port} is no port; choose one from 1 to 65535")
-    addresses = _resolve(where)
-    attempt = 1
-    while True:
+    def _converted(self, name: str, value: str, convert: Callable[[str], int], written: str) -> int:
         try:
-            return _listen_on_all(addresses, port=where.port, backlog=backlog)
-        except OSError as error:
-            # The free port that one address got may be taken on the next one.
-            again = where.port == 0 and len(addresses) > 1 and error.errno == errno.EADDRINUSE
-            if not again or attempt == _ATTEMPTS:
-                raise ConfigurationError(_tcp_trouble(where, error)) from error
-            attempt += 1
+            converted = convert(value)
+        except (KeyError, ValueError):
+            converted = -1
+        if not 0 <= converted <= 0o777:
+            raise ConfigurationError(f"{self._text!r}: {name} is {written}, not {value!r}")
+        return converted
 
 
-def _listen_on_all(
-    addresses: list[tuple[int, str]], *, port: int, backlog: int
-) -> list[socket.socket]:
-    """Listen on every address that the machine has, on the port that the first one got."""
-    opened: list[socket.socket] = []
-    absent: OSError | None = None
-    for family, host in addresses:
-        try:
-            opened.append(_listen(family, host, port=port, backlog=backlog))
-            port = int(opened[0].getsockname()[1])
-        except OSError as error:
-            if error.errno not in _ABSENT:
-                for sock in opened:
-                    sock.close()
-                raise
-            absent = error
-    if absent is not None and not opened:
-        raise absent
-    return opened
+def _speaks(names: Sequence[str]) -> str | tuple[str, ...]:
+    if not names:
+        return "http"
+    return names[0] if len(names) == 1 else tuple(names)
 
 
-def _resolve(where: Tcp) -> list[tuple[int, str]]:
-    host = where.host.strip("[]")
-    if host in ANY_HOST:
-        if socket.has_dualstack_ipv6():
-            return [(socket.AF_INET6, "::")]
-        return [(socket.AF_INET, "0.0.0.0")]
-    try:
-        found = socket.getaddrinfo(
-            host, where.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-    except (OSError, UnicodeError) as error:
-        raise ConfigurationError(
-            f"cannot listen on {where}: {host!r} is no address of this machine; "
-            "give host= an address that is, such as 127.0.0.1"
-        ) from error
-    return list(dict.fromkeys((int(each[0]), str(each[4][0])) for each in found))
+def _tls(text: str, one: _Single) -> TLSOption | None:
+    tls, cert = one.switch("tls"), one("cert")
+    key, client_ca = one("key"), one("client_ca")
+    if cert is None:
+        if key or client_ca:
+            raise ConfigurationError(f"{text!r} has no certificate: say cert=PATH, too")
+        return tls
+    if tls is False:
+        raise ConfigurationError(f"{text!r} has a certificate and tls=off: keep one of them")
+    return TLSFiles(certfile=cert, keyfile=key, client_ca=client_ca)
 
 
-def _listen(family: int, host: str, *, port: int, backlog: int) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        if os.name == "posix":
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, host != "::")
-        sock.bind((host, port))
-        sock.listen(backlog)
-        sock.setblocking(False)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def _tcp_trouble(where: Tcp, error: OSError) -> str:
-    match error.errno:
-        case errno.EADDRINUSE:
-            cure = "the port is in use; stop the program that uses it or choose another port"
-        case errno.EACCES:
-            cure = "the system does not allow it; choose a port above 1023"
-        case errno.EADDRNOTAVAIL:
-            cure = "this machine has no such address; give host= one that it has"
-        case _:
-            cure = f"{error.strerror}; choose another host or port"
-    return f"cannot listen on {where}: {cure}"
-
-
-def _open_unix(path: str, backlog: int) -> socket.socket:
-    if not hasattr(socket, "AF_UNIX"):
-        raise ConfigurationError("this platform has no Unix sockets; listen on a TCP port")
-    _clear_the_way(path)
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    # From its first moment on nobody else may connect, so the mode is not set afterwards.
-    mask = os.umask(0o777 & ~UNIX_MODE)
-    try:
-        sock.bind(path)
-        sock.listen(backlog)
-        sock.setblocking(False)
-    except OSError as error:
-        sock.close()
-        raise ConfigurationError(
-            f"cannot listen on unix:{path}: {error.strerror or error}; choose another path"
-        ) from error
-    finally:
-        os.umask(mask)
-    return sock
-
-
-def _clear_the_way(path: str) -> None:
-    try:
-        found = os.lstat(path)
-    except OSError:
-        return  # binding tells what is wrong with the path
-    if not stat.S_ISSOCK(found.st_mode):
-        raise ConfigurationError(
-            f"cannot listen on unix:{path}: the file there is no socket; "
-            "remove it yourself or choose another path"
-        )
-    if not _remove_stale(path):
-        raise ConfigurationError(
-            f"cannot listen on unix:{path}: another program listens there; "
-            "stop it or choose another path"
-        )
-
-
-def _remove_stale(path: str) -> bool:
-    """Remove the socket at *path* unless somebody listens there."""
-    probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        probe.setblocking(False)
-        probe.connect(path)
-    except ConnectionRefusedError:
-        os.unlink(path)
-        return True
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False  # its backlog is full, or it is not ours to touch
-    finally:
-        probe.close()
-    return False
-
-
-def _adopt(fd: int, backlog: int) -> socket.socket:
-    try:
-        sock = socket.socket(fileno=fd)
-    except OSError as error:
-        raise ConfigurationError(
-            f"fd://{fd} is no open socket; let the parent process pass one that listens"
-        ) from error
-    try:
-        if sock.type != socket.SOCK_STREAM:
-            raise ConfigurationError(f"fd://{fd} is no stream socket; pass one that is")
-        sock.set_inheritable(False)
-        sock.setblocking(False)
-        sock.listen(backlog)
-    except OSError as error:
-        sock.detach()
-        raise ConfigurationError(
-            f"fd://{fd} cannot listen ({error.strerror}); bind it before passing it on"
-        ) from error
-    except ConfigurationError:
-        sock.detach()
-        raise
-    return sock
+def _proxies(values: Sequence[str] | None) -> bool | tuple[str, ...] | None:
+    if values is None:
+        return None
+    if len(values) == 1 and values[0].lower() in _SWITCH:
+        return _SWITCH[values[0].lower()]
+    return tuple(values)

@@ -56,20 +56,11 @@ def test_config_says_where_each_value_comes_from(
     }
 
 
-@pytest.mark.parametrize(
-    ("arguments", "host", "port"),
-    [
-        (["--bind", "a:1"], "--bind", "--bind"),
-        (["--bind", "1"], "default", "--bind"),
-        (["--bind", "a:1", "--host", "b"], "--host", "--bind"),
-        (["--bind", "a:1", "--port", "0"], "--bind", "--port"),
-    ],
-)
-def test_config_tells_bind_from_its_parts(
-    capsys: pytest.CaptureFixture[str], arguments: list[str], host: str, port: str
-) -> None:
-    lines = printed(capsys, *arguments)
-    assert (lines["host"][1], lines["port"][1]) == (host, port)
+def test_config_bind_replaces_what_files_say(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("blackbull.toml").write_text("host = 'a'\nport = 1\n")
+    lines = printed(capsys, "--bind", "b:2", "--bind", "unix:/run/x")
+    assert lines["bind"] == ("b:2,unix:/run/x", "--bind")
+    assert (lines["host"][1], lines["port"][1]) == ("default", "default")
 
 
 def test_config_json_is_an_array_of_objects(capsys: pytest.CaptureFixture[str]) -> None:
@@ -147,7 +138,9 @@ def test_config_of_an_asgi_application_has_the_servers_settings() -> None:
         ("keyfile = 'k'", [], "a key without its certificate"),
         ("", ["--config", "absent.toml"], "'absent.toml' cannot be read"),
         ("", ["--prot", "1"], "--prot"),
-        ("", ["--bind", "x"], "--bind 'x'"),
+        ("", ["--bind", "x"], "--bind: 'x' is no place to listen"),
+        ("", ["--bind", ":1", "--port", "1"], "--bind and --port both say where to listen"),
+        ("bind = [1]", [], "bind in 'blackbull.toml' must be an array of texts"),
         ("", ["absent:app"], "there is no module 'absent'"),
     ],
 )

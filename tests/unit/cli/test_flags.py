@@ -23,6 +23,11 @@ def test_flags_long_names_of_files_are_understood() -> None:
     assert parse_flags(["--certfile=c", "--keyfile=k"]) == Flags(certfile="c", keyfile="k")
 
 
+def test_flags_places_are_gathered() -> None:
+    argv = ["--bind", "127.0.0.1:1", "--bind=[::1]:1?tls=off", "--bind", "unix:/run/x.sock"]
+    assert parse_flags(argv).bind == ("127.0.0.1:1", "[::1]:1?tls=off", "unix:/run/x.sock")
+
+
 def test_flags_more_certificates_are_gathered() -> None:
     argv = ["--client-ca", "ca.pem", "--sni", "a.example=a.pem,a.key", "--sni=b.example=b.pem"]
     assert parse_flags(argv) == Flags(
@@ -82,6 +87,12 @@ def test_flags_that_say_something_are_found_by_their_name() -> None:
     }
 
 
-@pytest.mark.parametrize("name", [n for n in Flags.__slots__ if n not in ("reload", "sni")])
+@pytest.mark.parametrize("text", ["", "localhost", "::1:8080", "a:99999", "unix:", "a:1?x=1"])
+def test_bind_impossible_raises(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="--bind"):
+        parse_flags(["--bind", text])
+
+
+@pytest.mark.parametrize("name", [n for n in Flags.__slots__ if n not in ("reload", "sni", "bind")])
 def test_flag_name_is_what_the_parser_understands(name: str) -> None:
     assert getattr(parse_flags([flag_name(name), "1"]), name) in ("1", 1)

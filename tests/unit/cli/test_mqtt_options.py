@@ -70,7 +70,7 @@ def test_bind_is_host_and_port_and_a_flag_of_its_own_wins(toml: Path) -> None:
     settings = load("--config", str(toml), "--bind", "[::1]:5", BB_MQTT_PORT="22")
     assert (settings.host, settings.port) == ("::1", 5)
     settings = load("--config", str(toml), "--bind", ":5", "--port", "6")
-    assert (settings.host, settings.port) == ("a", 6)
+    assert (settings.host, settings.port) == ("*", 6)
 
 
 @pytest.mark.parametrize("name", [i.name for i in describe(BrokerSettings)])
@@ -121,7 +121,8 @@ def test_flag_says_what_it_says(arguments: list[str], name: str, value: object) 
         (["--certificate-names", "on"], "--certificate-names without --client-ca"),
         (["--versions", "3"], "--versions '3': write 4 (MQTT 3.1.1), 5 (MQTT 5.0) or 4,5"),
         (["--versions", ""], "--versions '': write 4"),
-        (["--bind", "::1:5"], "--bind '::1:5': write an IPv6 address as [address]:port"),
+        (["--bind", "::1:5"], "--bind '::1:5' is no place to listen: write [::1]:5"),
+        (["--bind", "unix:/x"], "--bind 'unix:/x': the broker listens on TCP: write host:port"),
         (["--max-sesions", "5"], "--max-sesions"),
         (["--max-sess", "5"], "--max-sess"),
         (["broker.toml"], "broker.toml"),

@@ -21,6 +21,7 @@ def test_settings_defaults_are_the_documented_ones() -> None:
         "BLACKBULL_PORT": 8000,
         "BLACKBULL_UNIX_PATH": None,
         "BB_TRUSTED_PROXIES": None,
+        "BLACKBULL_BIND": (),
         "BLACKBULL_CERT": None,
         "BLACKBULL_KEY": None,
         "BLACKBULL_KEY_PASSWORD": None,

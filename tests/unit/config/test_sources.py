@@ -56,6 +56,39 @@ def test_sources_empty_variable_leaves_it_to_the_next(monkeypatch: pytest.Monkey
     assert find_settings(Settings) == {"port": Found(2, "port in blackbull.toml")}
 
 
+def test_sources_bind_replaces_host_and_port_of_the_levels_below(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Path("blackbull.toml").write_text("host = 'a'\nport = 2\nunix_path = '/x'\n")
+    Path(".env").write_text("BLACKBULL_PORT=3\n")
+    monkeypatch.setenv("BLACKBULL_BIND", "127.0.0.1:1, unix:/y")
+    assert find_settings(Settings) == {
+        "bind": Found(("127.0.0.1:1", "unix:/y"), "BLACKBULL_BIND"),
+    }
+
+
+def test_sources_port_replaces_the_bind_of_the_levels_below(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Path("blackbull.toml").write_text("bind = ':1'\n")
+    monkeypatch.setenv("BLACKBULL_PORT", "4")
+    assert find_settings(Settings) == {"port": Found(4, "BLACKBULL_PORT")}
+
+
+def test_sources_bind_beside_a_port_on_one_level_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("BLACKBULL_PORT", "4")
+    monkeypatch.setenv("BLACKBULL_BIND", ":4")
+    with pytest.raises(ConfigurationError) as caught:
+        find_settings(Settings)
+    assert str(caught.value) == (
+        "BLACKBULL_BIND and BLACKBULL_PORT both say where to listen: keep one of them"
+    )
+    with pytest.raises(ConfigurationError, match="both port and bind say where to listen"):
+        Settings(bind=(":1",), port=1)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -87,6 +87,8 @@ def test_reference_page_names_the_key_of_every_setting(
         ("sni = 'a=b,c'", "sni", {"a": ("b", "c")}),
         ("[sni]\n'b.example' = ['b', 'k']\nc = 'c'\nd = ['d']", "sni",
          {"b.example": ("b", "k"), "c": ("c", None), "d": ("d", None)}),
+        ("bind = [':1', 'unix:/x']", "bind", (":1", "unix:/x")),
+        ("bind = ':1, unix:/x'", "bind", (":1", "unix:/x")),
         ("host = '\u00fc'", "host", "\u00fc"),
     ],
 )  # fmt: skip

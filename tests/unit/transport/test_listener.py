@@ -1,195 +1,13 @@
-"""Places to listen: what opens, and what is said when it does not."""
+"""How places and listeners are written."""
 
 from __future__ import annotations
-
-import os
-import socket
-import stat
-from collections.abc import Iterator
-from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
 from blackbull.errors import ConfigurationError
-from blackbull.transport.listener import (
-    InheritedFd,
-    Listener,
-    Tcp,
-    Unix,
-    Where,
-    describe,
-    open_sockets,
-    remove_file,
-)
-
-
-@pytest.fixture
-def closing() -> Iterator[ExitStack]:
-    with ExitStack() as stack:
-        yield stack
-
-
-def opened(closing: ExitStack, where: Where) -> list[socket.socket]:
-    return [closing.enter_context(sock) for sock in open_sockets(where)]
-
-
-def connects(closing: ExitStack, sock: socket.socket) -> bool:
-    client = closing.enter_context(socket.socket(sock.family, socket.SOCK_STREAM))
-    try:
-        client.connect(sock.getsockname())
-    except OSError:
-        return False
-    return True
-
-
-def trouble(where: Where) -> str:
-    with pytest.raises(ConfigurationError) as caught:
-        open_sockets(where)
-    line = str(caught.value)
-    assert "\n" not in line
-    return line
-
-
-@pytest.mark.parametrize(
-    ("host", "family", "text"),
-    [
-        ("127.0.0.1", socket.AF_INET, "127.0.0.1"),
-        ("::1", socket.AF_INET6, "[::1]"),
-        ("[::1]", socket.AF_INET6, "[::1]"),
-    ],
-)
-def test_tcp_address_with_a_free_port_listens(
-    closing: ExitStack, host: str, family: int, text: str
-) -> None:
-    (sock,) = opened(closing, Tcp(0, host=host))
-    port = sock.getsockname()[1]
-    assert sock.family == family
-    assert port > 0
-    assert not sock.getblocking()
-    assert not sock.get_inheritable()
-    assert describe(sock) == f"{text}:{port}"
-    assert connects(closing, sock)
-
-
-@pytest.mark.parametrize("host", ["", "*", "::"])
-def test_tcp_every_interface_speaks_both_families(closing: ExitStack, host: str) -> None:
-    (sock,) = opened(closing, Tcp(0, host=host))
-    port = sock.getsockname()[1]
-    assert describe(sock) == f"*:{port}"
-    for address in ("127.0.0.1", "::1"):
-        closing.enter_context(socket.create_connection((address, port), timeout=5))
-
-
-def test_tcp_name_listens_on_its_addresses_with_one_port(closing: ExitStack) -> None:
-    socks = opened(closing, Tcp(0, host="localhost"))
-    assert len({sock.getsockname()[1] for sock in socks}) == 1
-    assert all(connects(closing, sock) for sock in socks)
-
-
-def test_tcp_port_in_use_says_how_to_mend_it(closing: ExitStack) -> None:
-    (sock,) = opened(closing, Tcp(0))
-    port = sock.getsockname()[1]
-    line = trouble(Tcp(port))
-    assert line == (
-        f"cannot listen on 127.0.0.1:{port}: the port is in use; "
-        "stop the program that uses it or choose another port"
-    )
-
-
-def test_tcp_port_just_closed_can_be_listened_to_again(closing: ExitStack) -> None:
-    (sock,) = open_sockets(Tcp(0))
-    port = sock.getsockname()[1]
-    client = closing.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5))
-    served, _ = sock.accept()
-    served.close()  # we close first: TIME_WAIT is ours
-    sock.close()
-    assert client.recv(1) == b""
-    opened(closing, Tcp(port))
-
-
-@pytest.mark.parametrize(
-    ("where", "part"),
-    [
-        (Tcp(65536), "65536 is no port"),
-        (Tcp(-1), "-1 is no port"),
-        (Tcp(0, host="192.0.2.7"), "has no such address"),
-        (Tcp(0, host="no-such-host.invalid"), "is no address of this machine"),
-        (Tcp(0, host="a" * 64), "is no address of this machine"),
-    ],
-)
-def test_tcp_impossible_place_says_how_to_mend_it(where: Tcp, part: str) -> None:
-    assert part in trouble(where)
-
-
-def test_unix_path_is_for_owner_and_group_only(closing: ExitStack, tmp_path: Path) -> None:
-    path = tmp_path / "app.sock"
-    before = os.umask(0o022)
-    os.umask(before)
-    (sock,) = opened(closing, Unix(str(path)))
-    assert stat.S_IMODE(path.stat().st_mode) == 0o660
-    after = os.umask(before)
-    assert after == before
-    assert describe(sock) == f"unix:{path}"
-    assert connects(closing, sock)
-
-
-def test_unix_stale_socket_is_replaced(closing: ExitStack, tmp_path: Path) -> None:
-    path = str(tmp_path / "app.sock")
-    (dead,) = open_sockets(Unix(path))
-    dead.close()
-    (sock,) = opened(closing, Unix(path))
-    assert connects(closing, sock)
-
-
-def test_unix_socket_in_use_is_left_alone(closing: ExitStack, tmp_path: Path) -> None:
-    path = str(tmp_path / "app.sock")
-    (sock,) = opened(closing, Unix(path))
-    assert "another program listens there" in trouble(Unix(path))
-    assert connects(closing, sock)
-
-
-def test_unix_path_of_something_else_is_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "notes.txt"
-    path.write_text("keep me")
-    assert "is no socket" in trouble(Unix(str(path)))
-    assert path.read_text() == "keep me"
-    remove_file(Unix(str(path)))
-    assert path.read_text() == "keep me"
-
-
-@pytest.mark.parametrize("name", ["missing/app.sock", "x" * 200])
-def test_unix_impossible_path_says_how_to_mend_it(tmp_path: Path, name: str) -> None:
-    assert "choose another path" in trouble(Unix(str(tmp_path / name)))
-
-
-def test_unix_file_is_removed_when_listening_ends(tmp_path: Path) -> None:
-    where = Unix(str(tmp_path / "app.sock"))
-    (sock,) = open_sockets(where)
-    sock.close()
-    remove_file(where)
-    remove_file(where)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_inherited_fd_that_listens_is_taken(closing: ExitStack) -> None:
-    (parent,) = open_sockets(Tcp(0))
-    port = parent.getsockname()[1]
-    (sock,) = opened(closing, InheritedFd(parent.detach()))
-    assert describe(sock) == f"127.0.0.1:{port}"
-    assert connects(closing, sock)
-
-
-def test_inherited_fd_closed_says_so() -> None:
-    fd = os.open(os.devnull, os.O_RDONLY)
-    os.close(fd)
-    assert trouble(InheritedFd(fd)).startswith(f"fd://{fd} is no open socket")
-
-
-def test_inherited_fd_of_a_datagram_socket_is_refused_and_left_open() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        assert "no stream socket" in trouble(InheritedFd(sock.fileno()))
-        assert sock.getsockname() == ("0.0.0.0", 0)
+from blackbull.transport.listener import Listener, parse_listener
+from blackbull.transport.tls import TLSFiles
+from blackbull.transport.where import InheritedFd, Tcp, Unix, Where, parse_where
 
 
 @pytest.mark.parametrize(
@@ -204,4 +22,86 @@ def test_inherited_fd_of_a_datagram_socket_is_refused_and_left_open() -> None:
     ],
 )
 def test_place_as_text_is_what_people_write(where: Where, text: str) -> None:
-    assert str(Listener(where).where) == text
+    assert str(where) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("127.0.0.1:8080", Tcp(8080)),
+        ("8080", Tcp(8080)),
+        (":8080", Tcp(8080, "*")),
+        ("*:8080", Tcp(8080, "*")),
+        ("[::]:8080", Tcp(8080, "::")),
+        ("[::1]:0", Tcp(0, "::1")),
+        ("localhost:1", Tcp(1, "localhost")),
+        ("unix:/run/a b.sock", Unix("/run/a b.sock")),
+        ("unix:app.sock", Unix("app.sock")),
+        ("fd://3", InheritedFd(3)),
+        ("fd:3", InheritedFd(3)),
+        ("fd://web", InheritedFd("web")),
+    ],
+)
+def test_place_is_read_as_people_write_it(text: str, where: Where) -> None:
+    assert parse_where(text) == where
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        Tcp(1), Tcp(2, "::1"), Tcp(3, "*"), Tcp(4, "0.0.0.0"), Unix("/x"), InheritedFd(4),
+        Unix("/x", mode=0o600), Unix("/x", mode=0o666, group="www"), InheritedFd("web"),
+    ],
+)  # fmt: skip
+def test_text_of_a_place_is_stable(where: Where) -> None:
+    assert parse_listener(str(where)) == Listener(where)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "is no place to listen: write host:port"),
+        ("localhost", "is no place to listen: write host:port"),
+        ("localhost:http", "is no place to listen"),
+        ("::1:80", "write [::1]:80 for IPv6"),
+        ("a:65536", "65536 is no port, give one from 0 to 65535"),
+        ("http://a:80", "is no place to listen"),
+        ("a b:80", "is no place to listen"),
+        ("unix:", "has no path"),
+        ("fd://", "names no socket"),
+        ("fd://3?tls=maybe", "tls is on or off, not 'maybe'"),
+        (":1?tsl=on", "'tsl' is no option of a listener; these are: speaks, tls, cert"),
+        (":1?speaks", "give speaks a value"),
+        (":1?mode=0600", "only a Unix socket has a mode or a group"),
+        ("unix:x?mode=9", "mode is octal, such as 0660, not '9'"),
+        ("unix:x?mode=7777", "mode is octal"),
+        (":1?key=a", "has no certificate: say cert=PATH, too"),
+        (":1?cert=a&tls=off", "has a certificate and tls=off"),
+        (":1?cert=a&cert=b", "says cert more than once"),
+    ],
+)
+def test_listener_that_cannot_be_is_refused_with_the_cure(text: str, said: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        parse_listener(text)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "listener"),
+    [
+        (":1?speaks=mqtt", Listener(Tcp(1, "*"), speaks="mqtt")),
+        (":1?speaks=mqtt&speaks=http1", Listener(Tcp(1, "*"), speaks=("mqtt", "http1"))),
+        ("a:1?tls=off", Listener(Tcp(1, "a"), tls=False)),
+        ("a:1?tls=on", Listener(Tcp(1, "a"), tls=True)),
+        ("a:1?cert=a%26b&key=k&client-ca=c",
+         Listener(Tcp(1, "a"), tls=TLSFiles(certfile="a&b", keyfile="k", client_ca="c"))),
+        ("a:1?proxy_protocol=on", Listener(Tcp(1, "a"), proxy_protocol=True)),
+        ("a:1?proxy_protocol=off", Listener(Tcp(1, "a"), proxy_protocol=False)),
+        ("a:1?proxy-protocol=10.0.0.0/8&proxy-protocol=::1",
+         Listener(Tcp(1, "a"), proxy_protocol=("10.0.0.0/8", "::1"))),
+        ("unix:/x?mode=0666&group=www&tls=off", Listener(Unix("/x", 0o666, "www"), tls=False)),
+    ],
+)  # fmt: skip
+def test_options_say_what_is_spoken(text: str, listener: Listener) -> None:
+    assert parse_listener(text) == listener

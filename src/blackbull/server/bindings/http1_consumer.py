@@ -81,7 +81,9 @@ class HTTP1Consumer(Consumer):
         self._view = view
         self.service = service
         self._begin = service.app.begin
-        self.machine = HTTP1Connection(service.parser)
+        self.machine = HTTP1Connection(
+            service.parser if view.ssl is None else service.secure_parser
+        )
         self.exchange: HTTP1Exchange | HTTP1Carrier | None = None
         self.at_eof = False
         self.write_paused = False

@@ -34,19 +34,19 @@ class HTTPService:
         settings: Limits and timeouts.
         loop: The loop that serves.
         limits: Where limits that fire are recorded.
-        secure: The listener speaks TLS.
         observers: Who is told what the server itself refuses.
 
     Attributes:
         context: Where callbacks run that belong to no request.
         date: The ``date`` field line and the empty line that ends a head; made every second.
         date_value: The value of the ``date`` field.
+        secure_parser: The same as ``parser``, for connections with TLS.
         upgrades: What an HTTP/1.1 connection can be switched to, by lower-case token.
     """
 
     __slots__ = (
         "_ticker", "app", "context", "date", "date_value", "limit_log", "loop", "observers",
-        "parser", "settings", "tasks", "upgrades",
+        "parser", "secure_parser", "settings", "tasks", "upgrades",
     )  # fmt: skip
 
     def __init__(
@@ -56,7 +56,6 @@ class HTTPService:
         *,
         loop: asyncio.AbstractEventLoop,
         limits: LimitLog,
-        secure: bool = False,
         observers: Sequence[Observer] = (),
     ) -> None:
         self.app = app
@@ -64,14 +63,13 @@ class HTTPService:
         self.loop = loop
         self.limit_log = limits
         self.observers = observers
-        self.parser = HeadParser(
-            HTTP1Limits(
-                max_header_line=settings.header_max_line,
-                max_header_total=settings.header_max_total,
-                max_body=settings.max_body_size,
-            ),
-            secure=secure,
+        bounds = HTTP1Limits(
+            max_header_line=settings.header_max_line,
+            max_header_total=settings.header_max_total,
+            max_body=settings.max_body_size,
         )
+        self.parser = HeadParser(bounds)
+        self.secure_parser = HeadParser(bounds, secure=True)
         self.tasks: set[asyncio.Task[None]] = set()
         self.upgrades: dict[bytes, Upgrade] = {}
         self.context = contextvars.copy_context()

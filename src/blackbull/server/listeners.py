@@ -1,0 +1,99 @@
+"""Which listeners a server has, and which protocols are spoken at each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final, TypeAlias, cast
+
+from blackbull.abc import ProtocolBinding
+from blackbull.config import Settings
+from blackbull.errors import ConfigurationError
+from blackbull.transport.listener import Listener, parse_listener
+from blackbull.transport.tls import TLSOption
+from blackbull.transport.where import Tcp, Unix
+
+from .protocol_registry import ProtocolRegistry, RawBinding
+
+SHARED: Final = "http"
+"""HTTP and whatever else can be told from it by its opening bytes."""
+HTTP1: Final = "http1"
+
+Spoken: TypeAlias = tuple[str, ProtocolBinding, tuple[ProtocolBinding, ...]]
+"""What a listener is called, who serves what nobody claims, and who is asked before."""
+
+
+def listeners_of(settings: Settings) -> list[Listener]:
+    """Return the listeners that *settings* describe.
+
+    Raises:
+        ConfigurationError: ``bind`` names something that is no place to listen.
+    """
+    if settings.bind:
+        return [parse_listener(text) for text in settings.bind]
+    if settings.unix_path:
+        return [Listener(Unix(settings.unix_path))]
+    return [Listener(Tcp(settings.port, host=settings.host))]
+
+
+def own_ports(
+    registry: ProtocolRegistry, listeners: Sequence[Listener], *, host: str
+) -> Iterable[Listener]:
+    """Return the listeners of the protocols that have a port of their own.
+
+    Args:
+        registry: The protocols.
+        listeners: The others; the first TCP one says on which host.
+        host: The host if none does.
+    """
+    hosts = [each.where.host for each in listeners if isinstance(each.where, Tcp)]
+    for binding in registry.port_bindings:
+        yield Listener(
+            Tcp(binding.port or 0, host=hosts[0] if hosts else host),
+            speaks=binding.name,
+            tls=cast("TLSOption", binding.tls),
+        )
+
+
+def spoken(registry: ProtocolRegistry, listener: Listener) -> Spoken:
+    """Return what is spoken at *listener*.
+
+    Raises:
+        ConfigurationError: a name is no protocol, or several can only be had alone.
+    """
+    names = listener.names
+    if SHARED in names:
+        wanted = [b for b in registry.bindings if b.shared or b.name in names]
+    else:
+        wanted = [_named(registry, name, listener) for name in dict.fromkeys(names)]
+    if not wanted:
+        raise ConfigurationError(f"{listener.where}: say which protocol it speaks")
+    if len(wanted) == 1:
+        return wanted[0].name, wanted[0], ()
+    # HTTP/1.1 says 400 to what nobody understands. A protocol that cannot be told from others
+    # takes what the others leave.
+    last = [b for b in wanted if b.name == HTTP1 or not _detects(b)]
+    if len(last) > 1:
+        raise ConfigurationError(
+            f"{listener.where}: {last[0].name!r} and {last[1].name!r} cannot be told apart by "
+            "their opening bytes: give one of them a detector or a listener of its own"
+        )
+    fallback = last[0] if last else wanted[-1]
+    name = SHARED if SHARED in names else "+".join(dict.fromkeys(names))
+    return name, fallback, tuple(b for b in wanted if b is not fallback)
+
+
+def _detects(binding: ProtocolBinding) -> bool:
+    if isinstance(binding, RawBinding):
+        return binding.detector is not None
+    return type(binding).detect is not ProtocolBinding.detect
+
+
+def _named(registry: ProtocolRegistry, name: str, listener: Listener) -> ProtocolBinding:
+    binding = registry.get(name)
+    if binding is None:
+        known = ", ".join([SHARED, *(b.name for b in registry.bindings)])
+        raise ConfigurationError(
+            f"{listener.where} is to speak {name!r}, which is no protocol here: "
+            f"there are {known}; register it first"
+        )
+    return binding

@@ -80,7 +80,7 @@ EFFECTS: dict[str, set[str]] = {
 }
 
 # All of the core that the MQTT bridge may use, so that it can leave as a package of its own.
-MQTT_MAY_USE = {"errors", "abc", "extension", "actor", "websocket", "config", "mqtt"}
+MQTT_MAY_USE = {"errors", "abc", "extension", "actor", "websocket", "config", "worker", "mqtt"}
 
 
 def place(name: str) -> tuple[int, str]:

@@ -43,10 +43,13 @@ class MQTTProtocolDetector(ProtocolDetector):
 
 
 class MQTTBinding(ProtocolBinding):
-    """Serves MQTT connections.
+    """Finds MQTT connections for the broker.
+
+    With a port of its own only the worker that has the broker listens there; what comes on a
+    shared port is served by every worker.
 
     Args:
-        running: Returns the broker.
+        take: Takes a connection.
         name: What events say.
         port: A port of its own; None: shared ports, by the first byte or the ALPN identifier.
         tls: Speak TLS on that port.
@@ -55,11 +58,10 @@ class MQTTBinding(ProtocolBinding):
     detection_read = 1
     alpn = ("mqtt",)
     fed = True
-    stateful = True
 
     def __init__(
         self,
-        running: Callable[[], BrokerActor],
+        take: Callable[[ConnectionView], object],
         *,
         name: str = "mqtt",
         port: int | None,
@@ -69,7 +71,8 @@ class MQTTBinding(ProtocolBinding):
         self.port = port
         self.tls = tls
         self.shared = port is None
-        self._running = running
+        self.stateful = port is not None
+        self._take = take
         self._detector = MQTTProtocolDetector()
 
     def detect(self, prefix: bytes, alpn: str | None) -> bool | None:
@@ -78,7 +81,7 @@ class MQTTBinding(ProtocolBinding):
 
     async def serve(self, conn: ConnectionView) -> None:
         """Let the broker have the connection."""
-        FedConnection(conn, self._running())
+        self._take(conn)
 
     async def refuse(self, conn: ConnectionView, why: Refusal) -> None:
         """Close: before CONNECT there are no words for a refusal."""

@@ -1,29 +1,24 @@
 """The application as a client of its own broker: it publishes, and it follows topics.
 
-Nothing goes over a network: a message is handed to the broker, or by it, in the same process.
+Where the broker runs in this process, a message is handed to it, or by it, without a detour; in
+another worker of several, it takes a stream between the two.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections import deque
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Final, Protocol
 
 from .payload import encode_payload
 from .settings import Overflow
-from .tally import Tally
 from .tap import Message, Published
 from .topics import validate_topic_filter
+from .waiting import MAX_QUEUED, MAX_QUEUED_BYTES, Waiting
 
-logger = logging.getLogger("blackbull.mqtt.client")
+__all__ = ["EXACTLY_ONCE", "MAX_QUEUED", "MAX_QUEUED_BYTES", "Client", "Messages", "Overflow"]
 
-MAX_QUEUED: Final = 256
-"""Messages that wait by default for whoever follows topics."""
-MAX_QUEUED_BYTES: Final = 16_777_216
-"""Bytes that those messages hold together; a message alone may be longer."""
 EXACTLY_ONCE: Final = 2
 
 
@@ -66,6 +61,31 @@ class LocalBroker(Protocol):
         """Subscribe *receive*, which returns False when it cannot take a message now."""
 
 
+class DistantBroker(Protocol):
+    """What the application needs of a broker that runs in another worker."""
+
+    async def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int = 0,
+        retain: bool = False,
+        properties: Mapping[str, object] | None = None,
+    ) -> int:
+        """Publish a message; return how many subscribers it reaches."""
+
+    async def follow(
+        self,
+        waiting: Waiting[Published],
+        *,
+        qos: int,
+        receive: Callable[[Published], object],
+        lost: Callable[[int], None],
+    ) -> LocalSubscription:
+        """Subscribe *receive*; tell *lost* how many messages have not come as far as here."""
+
+
 class Messages:
     """The messages of some topics, as they come: use it in ``async with`` and ``async for``.
 
@@ -74,6 +94,8 @@ class Messages:
 
     Attributes:
         topic: The Topic Filter.
+        qos: The highest QoS.
+        waiting: What has come and was not read.
         dropped: Messages that came too fast.
     """
 
@@ -86,21 +108,16 @@ class Messages:
         max_queued: int = MAX_QUEUED,
         overflow: Overflow | str = Overflow.DROP_OLDEST,
     ) -> None:
-        if max_queued < 1:
-            raise ValueError(f"max_queued is a number of messages, not {max_queued}")
         if qos not in {0, 1, 2}:
             raise ValueError(f"qos is 0, 1 or 2, not {qos!r}")
         if not validate_topic_filter(topic):
             raise ValueError(f"the topic filter {topic!r} contains a null character")
         self.topic = topic
         self._client = client
-        self._qos = qos
-        self._max_queued = max_queued
-        self._drop_oldest = Overflow(overflow) is Overflow.DROP_OLDEST
-        self._waiting: deque[Published] = deque()
-        self._bytes = 0
+        self.qos = qos
+        self.waiting: Waiting[Published] = Waiting(topic, max_queued=max_queued, overflow=overflow)
         self._news = asyncio.Event()
-        self._drops = Tally()
+        self._lost = 0
         self._local: LocalSubscription | None = None
         self._ended = False
 
@@ -113,7 +130,11 @@ class Messages:
         """
         if self._local is not None or self._ended:
             raise RuntimeError("messages are followed once: call subscribe() again")
-        self._local = self._client.follow(self, qos=self._qos, receive=self._receive)
+        local = await self._client.follow(self)
+        if self._ended:
+            local.close()
+        else:
+            self._local = local
         return self
 
     async def __aexit__(
@@ -123,61 +144,50 @@ class Messages:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-        self._waiting.clear()
+        self.waiting.clear()
 
     def __aiter__(self) -> Messages:
         return self
 
     async def __anext__(self) -> Message:
-        while not self._waiting:
+        while not self.waiting:
             if self._ended:
                 raise StopAsyncIteration
             if self._local is None:
                 raise RuntimeError("write: async with mqtt.subscribe(...) as messages")
             self._news.clear()
             await self._news.wait()
-        publication = self._waiting.popleft()
-        self._bytes -= publication.size
-        return Message.of(publication)
+        return Message.of(self.waiting.take())
 
     @property
     def dropped(self) -> int:
         """Messages that came too fast."""
-        return self._drops.count
+        return self.waiting.dropped + self._lost
 
     @property
     def queued(self) -> int:
         """Messages that wait to be read."""
-        return len(self._waiting)
+        return len(self.waiting)
 
     def close(self) -> None:
         """Unsubscribe; what waits can still be read. Again: nothing."""
         self._ended = True
         self._news.set()
+        self._client.forget(self)
         if self._local is not None:
             local, self._local = self._local, None
-            self._client.forget(self)
             local.close()
 
-    def _receive(self, publication: Published) -> bool:
-        waiting = self._waiting
-        size = publication.size
-        while waiting and (
-            len(waiting) >= self._max_queued or self._bytes + size > MAX_QUEUED_BYTES
-        ):
-            if self._drops.add():
-                logger.warning(
-                    "%r is read too slowly: %d messages dropped so far (%d may wait)",
-                    self.topic, self._drops.count, self._max_queued,
-                )  # fmt: skip
-            if not self._drop_oldest:
-                return False
-            self._bytes -= waiting.popleft().size
-        waiting.append(publication)
-        self._bytes += size
-        if len(waiting) == 1:
+    def receive(self, publication: Published) -> bool:
+        """Take a message; return False if it was dropped."""
+        taken = self.waiting.offer(publication)
+        if len(self.waiting) == 1:
             self._news.set()
-        return True
+        return taken
+
+    def lost(self, count: int) -> None:
+        """Take note that *count* messages in all were dropped before they came here."""
+        self._lost = count
 
 
 class Client:
@@ -185,6 +195,7 @@ class Client:
 
     def __init__(self) -> None:
         self._broker: LocalBroker | None = None
+        self._distant: DistantBroker | None = None
         self._following: set[Messages] = set()
 
     @property
@@ -194,6 +205,8 @@ class Client:
         Raises:
             RuntimeError: none runs in this process.
         """
+        if self._distant is not None:
+            raise RuntimeError("the MQTT broker runs in worker 0, and only that one has this")
         if self._broker is None:
             raise RuntimeError(
                 "no MQTT broker runs in this process: it does while the application serves"
@@ -203,10 +216,16 @@ class Client:
     def attach(self, broker: LocalBroker) -> None:
         """Use *broker* from now on."""
         self._broker = broker
+        self._distant = None
+
+    def attach_distant(self, broker: DistantBroker) -> None:
+        """Use *broker*, which runs elsewhere, from now on."""
+        self._broker = None
+        self._distant = broker
 
     def detach(self) -> None:
         """The broker stops."""
-        self._broker = None
+        self._broker = self._distant = None
         self.end_following()
 
     def end_following(self) -> None:
@@ -236,14 +255,19 @@ class Client:
             How many subscribers it is on its way to.
 
         Raises:
+            ConnectionLost: the worker that has the broker did not answer.
             LimitExceeded: it cannot be retained, and goes to nobody.
-            RuntimeError: no broker runs in this process.
+            RuntimeError: no broker runs.
             TypeError: *payload* has no JSON form.
             ValueError: *topic* is no Topic Name, or a property is impossible.
         """
         if qos not in {0, 1, 2}:
             raise ValueError(f"qos is 0, 1 or 2, not {qos!r}")
         content = encode_payload(payload)
+        if self._distant is not None:
+            return await self._distant.publish(
+                topic, content, qos=qos, retain=retain, properties=properties
+            )
         return self.broker.publish(topic, content, qos=qos, retain=retain, properties=properties)
 
     def subscribe(
@@ -269,18 +293,25 @@ class Client:
         """
         return Messages(self, topic, qos=qos, max_queued=max_queued, overflow=overflow)
 
-    def follow(
-        self, messages: Messages, *, qos: int, receive: Callable[[Published], bool]
-    ) -> LocalSubscription:
-        """Subscribe *receive* for *messages*, which are closed when the broker stops.
+    async def follow(self, messages: Messages) -> LocalSubscription:
+        """Subscribe *messages*, which are closed when the server stops.
 
         Raises:
-            RuntimeError: no broker runs in this process.
+            RuntimeError: no broker runs.
             ValueError: the broker does not accept the filter.
         """
-        local = self.broker.add_local(messages.topic, receive, qos=qos)
+        if self._distant is None:
+            local = self.broker.add_local(messages.topic, messages.receive, qos=messages.qos)
+            self._following.add(messages)
+            return local
         self._following.add(messages)
-        return local
+        try:
+            return await self._distant.follow(
+                messages.waiting, qos=messages.qos, receive=messages.receive, lost=messages.lost
+            )
+        except BaseException:
+            self._following.discard(messages)
+            raise
 
     def forget(self, messages: Messages) -> None:
         """*messages* are closed."""

@@ -6,14 +6,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar, Protocol, TypeVar
 
-from blackbull.abc import Aggregator, ProtocolBinding
+from blackbull.abc import Aggregator, ConnectionView, ProtocolBinding
 from blackbull.config import load
 from blackbull.errors import ConfigurationError
 from blackbull.extension import Extension, ExtensionHost
+from blackbull.worker import Worker
 
 from .application import Application
 from .auth.requests import EnhancedAuthentication
-from .binding import MQTTBinding, MQTTProtocolDetector
+from .binding import FedConnection, MQTTBinding, MQTTProtocolDetector
 from .broker import BrokerActor
 from .client import EXACTLY_ONCE, MAX_QUEUED, Client, Messages
 from .codec.types import ReasonCode
@@ -24,6 +25,9 @@ from .state.hooks import Authenticate, Authorize, Hooks
 from .state.publication import Publication
 from .tap import Message, Subscription, Tap
 from .websocket import websocket_handler
+from .workers.elsewhere import Elsewhere
+from .workers.owner import WorkerBinding
+from .workers.relay import Relay
 
 __all__ = ["MQTTExtension", "MQTTProtocolDetector"]
 
@@ -51,6 +55,10 @@ class Host(ExtensionHost, Protocol):
     def aggregator(self) -> Aggregator:
         """The event system."""
 
+    @property
+    def worker(self) -> Worker:
+        """The process that this is; known when the application starts."""
+
     def route(
         self, methods: str = ..., path: str = ..., *, scheme: str = ...,
         max_message_size: int | None = ...,
@@ -59,7 +67,7 @@ class Host(ExtensionHost, Protocol):
 
 
 class MQTTExtension(Extension[Host]):
-    """An MQTT broker in the application's process.
+    """An MQTT broker in the application's process; with several, in that of worker 0.
 
     ::
 
@@ -90,7 +98,8 @@ class MQTTExtension(Extension[Host]):
         response_information: What clients that ask for it are told to base response topics on.
 
     Attributes:
-        actor: The broker's actor while the application runs; None else.
+        actor: The broker's actor while the application runs; None else, and always in a worker
+            that has no broker.
 
     Raises:
         ValueError: an argument is impossible.
@@ -130,11 +139,13 @@ class MQTTExtension(Extension[Host]):
             response_information=response_information,
         )
         self._application = Application(tap_mode=tap_mode, tap_queue_size=tap_queue_size)
-        self._bindings = [MQTTBinding(self._running, port=port, tls=tls)]
+        self._bindings: list[ProtocolBinding] = [MQTTBinding(self._take, port=port, tls=tls)]
         if tls_port is not None:
             self._bindings.append(
-                MQTTBinding(self._running, name="mqtts", port=tls_port, tls=tls or True)
+                MQTTBinding(self._take, name="mqtts", port=tls_port, tls=tls or True)
             )
+        self._bindings.append(WorkerBinding(lambda: self.actor))
+        self._elsewhere: Elsewhere | None = None
         self._aggregator: Aggregator | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -153,15 +164,20 @@ class MQTTExtension(Extension[Host]):
             app.protocols.add(binding)
         if self.websocket_path is not None:
             register = app.route(path=self.websocket_path, scheme="websocket")
-            register(websocket_handler(self._running, app.aggregator))
+            register(websocket_handler(self._running, app.aggregator, relay=self._relay))
 
     async def startup(self, app: Host) -> None:
-        """Start the broker, with no sessions and nothing retained.
+        """Start the broker, with no sessions and nothing retained; or look for the one there is.
 
         Raises:
             ConfigurationError: a variable or a file holds an impossible setting.
         """
         settings = self.settings or load(MQTTSettings)
+        if not app.worker.owner:
+            self._elsewhere = Elsewhere(app.worker, timeout=settings.owner_timeout)
+            self._elsewhere.start()
+            self.client.attach_distant(self._elsewhere.broker)
+            return
         self.actor = actor = BrokerActor(settings, hooks=self._hooks, levels=self.versions)
         actor.watch(self._aggregator)
         actor.sinks.tap = self._application.observe
@@ -182,9 +198,14 @@ class MQTTExtension(Extension[Host]):
         self.client.end_following()
         if self.actor is not None:
             self.actor.let_go()
+        if self._elsewhere is not None:
+            await self._elsewhere.let_go()
 
     async def shutdown(self, app: Host) -> None:
         """Let callbacks finish, then stop the broker."""
+        if self._elsewhere is not None:
+            await self._elsewhere.stop()
+            self._elsewhere = None
         await self._application.stop()
         if self.actor is not None:
             self.actor.stop()
@@ -193,7 +214,19 @@ class MQTTExtension(Extension[Host]):
             self._task = None
         self.actor = None
 
+    def _take(self, conn: ConnectionView) -> None:
+        """Let the broker have a connection, wherever it is."""
+        if self._elsewhere is not None:
+            self._elsewhere.relay.take(conn)
+        else:
+            FedConnection(conn, self._running())
+
+    def _relay(self) -> Relay | None:
+        return None if self._elsewhere is None else self._elsewhere.relay
+
     def _running(self) -> BrokerActor:
+        if self._elsewhere is not None:
+            raise RuntimeError("the MQTT broker runs in worker 0, and only that one has this")
         if self.actor is None:
             raise ConfigurationError("the MQTT broker does not run: serve the application first")
         return self.actor
@@ -284,8 +317,10 @@ class MQTTExtension(Extension[Host]):
             How many subscribers it is on its way to.
 
         Raises:
+            ConnectionLost: the worker that has the broker did not answer in time, or died before
+                it did: then nobody knows whether the message went out.
             LimitExceeded: it cannot be retained.
-            RuntimeError: no broker runs in this process.
+            RuntimeError: no broker runs.
             TypeError: *payload* has no JSON form.
             ValueError: *topic* is no Topic Name, or a property is impossible.
         """
@@ -301,6 +336,8 @@ class MQTTExtension(Extension[Host]):
         server_reference: str = "",
     ) -> bool:
         """Close a client's connection; its session goes on as the client has asked for.
+
+        With several workers, only the one with the broker can.
 
         Args:
             client_id: Its Client Identifier.
@@ -328,7 +365,8 @@ class MQTTExtension(Extension[Host]):
     ) -> Messages:
         """Follow topics: ``async with mqtt.subscribe("sensors/#") as messages``.
 
-        Retained messages come first. It ends when the server stops.
+        Retained messages come first. It ends when the server stops. Where the broker runs in
+        another worker that dies, its successor is followed, and retained messages come anew.
 
         Args:
             topic: A Topic Filter.

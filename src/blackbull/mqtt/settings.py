@@ -258,6 +258,12 @@ class MQTTSettings:
         minimum=1,
         sentence="What these may hold together.",
     )
+    owner_timeout: float = setting(
+        5.0,
+        "BB_MQTT_OWNER_TIMEOUT",
+        kind=Kind.SECONDS,
+        sentence="How long workers wait for an answer of the one with the broker; 0: no limit.",
+    )
     sys_interval: float = setting(
         10.0,
         "BB_MQTT_SYS_INTERVAL",

@@ -17,25 +17,34 @@ from blackbull.websocket import WebSocket
 
 from .broker import BrokerActor
 from .connection import serve_connection
+from .workers.relay import Relay
 
 SUBPROTOCOL: Final = "mqtt"
 UNSUPPORTED_DATA: Final = 1003
 
 
 def websocket_handler(
-    running: Callable[[], BrokerActor], aggregator: Aggregator | None
+    running: Callable[[], BrokerActor],
+    aggregator: Aggregator | None,
+    *,
+    relay: Callable[[], Relay | None],
 ) -> Callable[[WebSocket], Awaitable[None]]:
     """Return the handler of a WebSocket route that speaks MQTT.
 
     Args:
         running: Returns the broker.
         aggregator: The event system.
+        relay: Returns who carries clients to another worker; None: the broker is here.
     """
 
     async def mqtt_over_websocket(ws: WebSocket) -> None:
         if SUBPROTOCOL not in ws.subprotocols:
             # MQTT 5.0 §6 [MQTT-6.0.0-3]
             raise HTTPException(400, "this WebSocket speaks MQTT: offer the subprotocol 'mqtt'")
+        distant = relay()
+        if distant is not None:
+            await _forward(ws, distant)
+            return
         await ws.accept(SUBPROTOCOL)
         ctx = ProtocolContext(
             peername=ws.client,
@@ -50,6 +59,17 @@ def websocket_handler(
         )
 
     return mqtt_over_websocket
+
+
+async def _forward(ws: WebSocket, relay: Relay) -> None:
+    """Carry the client to the worker that has the broker."""
+    try:
+        stream = await relay.open()
+    except ConnectionLost as error:
+        raise HTTPException(503, str(error)) from error
+    await ws.accept(SUBPROTOCOL)
+    opening = relay.opening(ws.client, ssl=ws.connection.ssl, transport="websocket")
+    await relay.carry(WebSocketReader(ws), WebSocketWriter(ws), stream, opening=opening)
 
 
 class WebSocketReader(Reader):

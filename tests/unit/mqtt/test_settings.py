@@ -46,6 +46,7 @@ def test_settings_defaults_are_the_documented_ones() -> None:
         "BB_MQTT_BROKER_INBOX_MAX_BYTES": 16 * MIB,
         "BB_MQTT_CONNECTION_INBOX_MAXSIZE": 1024,
         "BB_MQTT_CONNECTION_INBOX_MAX_BYTES": 16 * MIB,
+        "BB_MQTT_OWNER_TIMEOUT": 5,
         "BB_MQTT_SYS_INTERVAL": 10,
         "BB_MQTT_ALLOW_ANONYMOUS": None,
     }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 
@@ -13,6 +15,26 @@ class ExtensionHost(Protocol):
 
 
 HostT = TypeVar("HostT", bound=ExtensionHost)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A number that an extension shows to whoever collects figures.
+
+    Attributes:
+        name: In lower case with underscores, without a prefix; one that counts bytes or seconds
+            ends with the unit.
+        value: The number.
+        text: What it is, in a sentence.
+        labels: What tells it from others of the same name; few different values.
+        grows: True: it counts what has happened since the start; False: it goes up and down.
+    """
+
+    name: str
+    value: float
+    text: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    grows: bool = False
 
 
 class Extension(ABC, Generic[HostT]):
@@ -43,6 +65,14 @@ class Extension(ABC, Generic[HostT]):
 
     async def shutdown(self, app: HostT) -> None:
         """Called after the last connection was closed."""
+
+    def figures(self) -> Iterable[Figure]:
+        """Return the numbers that it has to show; asked about once a second, so be quick."""
+        return ()
+
+    def trouble(self) -> str | None:
+        """Return why it cannot do its work now, in a few words; None while it can."""
+        return None
 
     def _register(self, app: HostT) -> None:
         key = self.extension_key

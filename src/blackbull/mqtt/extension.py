@@ -9,7 +9,7 @@ from typing import ClassVar, Protocol, TypeVar
 from blackbull.abc import Aggregator, ConnectionView, ProtocolBinding
 from blackbull.config import load
 from blackbull.errors import ConfigurationError
-from blackbull.extension import Extension, ExtensionHost
+from blackbull.extension import Extension, ExtensionHost, Figure
 from blackbull.worker import Worker
 
 from .application import Application
@@ -18,6 +18,7 @@ from .binding import FedConnection, MQTTBinding, MQTTProtocolDetector
 from .broker import BrokerActor
 from .client import EXACTLY_ONCE, MAX_QUEUED, Client, Messages
 from .codec.types import ReasonCode
+from .figures import Census
 from .registration import CallbackT
 from .settings import MQTTSettings, Overflow
 from .state.broker import Notice
@@ -146,6 +147,7 @@ class MQTTExtension(Extension[Host]):
             )
         self._bindings.append(WorkerBinding(lambda: self.actor))
         self._elsewhere: Elsewhere | None = None
+        self._census = Census()
         self._aggregator: Aggregator | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -223,6 +225,18 @@ class MQTTExtension(Extension[Host]):
 
     def _relay(self) -> Relay | None:
         return None if self._elsewhere is None else self._elsewhere.relay
+
+    def figures(self) -> Iterable[Figure]:
+        """Return the broker's figures; nothing while no broker runs here."""
+        return () if self.actor is None else self._census.figures(self.actor.broker)
+
+    def trouble(self) -> str | None:
+        """Return why no client could be served, if the broker is to run here and does not."""
+        if self._elsewhere is not None:
+            return None  # it is in another worker, which tells about itself
+        if self._task is None or self.actor is None:
+            return "the MQTT broker does not run"
+        return "the MQTT broker has failed" if self._task.done() else None
 
     def _running(self) -> BrokerActor:
         if self._elsewhere is not None:

@@ -232,7 +232,7 @@ class Link:
         if len(packet) > self.max_packet:
             self.stats.publish_dropped += 1
             return False
-        self.stats.publish_sent += 1
+        self.stats.count_sent(first >> 1 & 3)
         if self.congested and not first & 6:
             self.hold(packet, count=1)
         else:
@@ -305,7 +305,7 @@ class Link:
         if len(packet) > self.max_packet:
             self.stats.publish_dropped += 1
             return False
-        self.stats.publish_sent += 1
+        self.stats.count_sent(first >> 1 & 3)
         if self.congested and not first & 6:
             self.hold(packet, count=1)
         else:

@@ -167,6 +167,10 @@ class Publishing:
         stats = self._broker.stats
         stats.publish_received += count
         stats.messages_sent += count
+        if first == 0x32:
+            stats.publish_received_1 += count
+        else:
+            stats.publish_received_2 += count
         return count
 
     def take(self, first: int, body: bytes) -> None:
@@ -190,7 +194,7 @@ class Publishing:
             return
         if qos == 1 and session.received:
             reason = reason or self._check_identifier(session.received, raw_id)
-        broker.stats.publish_received += 1
+        broker.stats.count_received(qos)
         if not reason:
             publication = Publication(
                 raw_topic, tail, payload_at, qos, retain=bool(first & 1),

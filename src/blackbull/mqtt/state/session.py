@@ -214,8 +214,13 @@ class Session(Subscriber):
         self._packet_id = packet_id
         inflight[packet_id] = (publication, first, (), group)
         link.outstanding += 1
-        link.stats.publish_sent += 1
-        link.stats.messages_sent += 1
+        stats = link.stats
+        stats.publish_sent += 1
+        stats.messages_sent += 1
+        if first & 2:
+            stats.publish_sent_1 += 1
+        else:
+            stats.publish_sent_2 += 1
         out = link.out
         if not out:
             link.dirty.append(link)

@@ -17,7 +17,11 @@ class Stats:
         messages_received: Packets that came from clients.
         messages_sent: Packets that were written to clients.
         publish_received: PUBLISH packets that came.
+        publish_received_1: Those of QoS 1 among them.
+        publish_received_2: Those of QoS 2.
         publish_sent: PUBLISH packets that were written.
+        publish_sent_1: Those of QoS 1 among them, each time that one was.
+        publish_sent_2: Those of QoS 2.
         publish_dropped: Deliveries that a limit, an expiry or an absent client undid.
         bytes_received: Bytes that came.
         bytes_sent: Bytes that were written.
@@ -32,7 +36,11 @@ class Stats:
     messages_received: int = 0
     messages_sent: int = 0
     publish_received: int = 0
+    publish_received_1: int = 0
+    publish_received_2: int = 0
     publish_sent: int = 0
+    publish_sent_1: int = 0
+    publish_sent_2: int = 0
     publish_dropped: int = 0
     bytes_received: int = 0
     bytes_sent: int = 0
@@ -40,3 +48,19 @@ class Stats:
     clients_maximum: int = 0
     sessions_expired: int = 0
     limits: list[LimitExceeded] = field(default_factory=list)
+
+    def count_received(self, qos: int) -> None:
+        """Count a PUBLISH that came."""
+        self.publish_received += 1
+        if qos == 1:
+            self.publish_received_1 += 1
+        elif qos == 2:
+            self.publish_received_2 += 1
+
+    def count_sent(self, qos: int) -> None:
+        """Count a PUBLISH that was written."""
+        self.publish_sent += 1
+        if qos == 1:
+            self.publish_sent_1 += 1
+        elif qos == 2:
+            self.publish_sent_2 += 1

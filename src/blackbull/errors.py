@@ -68,7 +68,7 @@ class LimitExceeded(RemoteProtocolError):
     """The peer went past a limit.
 
     Attributes:
-        limit: The setting's name, for example ``"max_body"``.
+        limit: The setting's name, for example ``"max_body_size"``.
         allowed: The limit's value, in the setting's unit.
         seen: What the peer sent or announced, in the same unit.
     """

@@ -28,6 +28,7 @@ PLACES: dict[str, tuple[int, str]] = {
     "messages": (2, "model"),
     "native": (2, "model"),
     "json": (2, "model"),
+    "limits": (2, "model"),
     "utils": (2, "model"),
     "actor": (2, "runtime"),
     "event": (2, "runtime"),

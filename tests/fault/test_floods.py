@@ -37,13 +37,13 @@ async def until_paused(server: Server) -> None:
 @pytest.mark.parametrize(
     ("wire", "status", "limit"),
     [
-        (b"GET /" + b"a" * 300 + b" HTTP/1.1\r\nhost: a\r\n\r\n", 414, "max_header_line"),
-        (b"GET /" + b"a" * 300, 414, "max_header_line"),
-        (b"A" * 300, 501, "max_header_line"),
-        (b"GET / HTTP/1.1\r\nhost: a\r\nx: " + b"y" * 300, 431, "max_header_line"),
-        (b"GET / HTTP/1.1\r\nhost: a\r\n" + b"x: y\r\n" * 300, 431, "max_header_total"),
+        (b"GET /" + b"a" * 300 + b" HTTP/1.1\r\nhost: a\r\n\r\n", 414, "header_max_line"),
+        (b"GET /" + b"a" * 300, 414, "header_max_line"),
+        (b"A" * 300, 501, "header_max_line"),
+        (b"GET / HTTP/1.1\r\nhost: a\r\nx: " + b"y" * 300, 431, "header_max_line"),
+        (b"GET / HTTP/1.1\r\nhost: a\r\n" + b"x: y\r\n" * 300, 431, "header_max_total"),
         (b"GET / HTTP/1.1\r\nhost: a\r\n" + b"x:\r\n" * 260 + b"\r\n", 431, "max_fields"),
-        (POST + b"content-length: 1001\r\n\r\n", 413, "max_body"),
+        (POST + b"content-length: 1001\r\n\r\n", 413, "max_body_size"),
     ],
 )
 @spec("RFC 9110 §15.5.14", "RFC 9110 §15.5.15", "RFC 6585 §5", "RFC 9112 §3")
@@ -60,11 +60,11 @@ async def test_head_beyond_a_limit_is_refused_with_its_record(
 @pytest.mark.parametrize(
     ("chunks", "status", "limit"),
     [
-        (b"3e9\r\n", 413, "max_body"),
-        (b"3e8\r\n" + b"x" * 1000 + b"\r\n1\r\n", 413, "max_body"),
+        (b"3e9\r\n", 413, "max_body_size"),
+        (b"3e8\r\n" + b"x" * 1000 + b"\r\n1\r\n", 413, "max_body_size"),
         (b"1;" + b"x" * 2000, 400, "max_chunk_line"),
         (b"1;" + b"x" * 1000 + b"\r\ny\r\n", 400, "max_chunk_overhead"),
-        (b"0\r\n" + b"x: y\r\n" * 300, 431, "max_header_total"),
+        (b"0\r\n" + b"x: y\r\n" * 300, 431, "header_max_total"),
     ],
 )
 @spec("RFC 9112 §7.1.1", "RFC 9110 §15.5.14")
@@ -175,4 +175,4 @@ async def test_limit_hit_by_many_connections_is_logged_for_each(
         for _ in range(3):
             async with connected(server) as peer:
                 assert (await peer.ask(b"GET /" + b"a" * 9000)).status == 414
-    assert caps(caplog) == ["max_header_line"] * 3
+    assert caps(caplog) == ["header_max_line"] * 3

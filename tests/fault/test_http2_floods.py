@@ -132,12 +132,12 @@ async def calmed(peer: Line) -> None:
 
 
 FRAMES = {
-    "ping": (frame(PING, 0, 0, bytes(8)), "max_control_frames"),
-    "settings": (frame(SETTINGS, 0, 0), "max_control_frames"),
-    "priority": (frame(PRIORITY, 0, 101, b"\0\0\0\0\x10"), "max_priority_frames"),
-    "unknown": (frame(0x42, 0, 0, bytes(100)), "max_priority_frames"),
-    "window": (frame(WINDOW_UPDATE, 0, 0, b"\0\0\0\1"), "max_window_updates"),
-    "window of a stream": (frame(WINDOW_UPDATE, 0, 1, b"\0\0\0\1"), "max_window_updates"),
+    "ping": (frame(PING, 0, 0, bytes(8)), "frame_rate"),
+    "settings": (frame(SETTINGS, 0, 0), "frame_rate"),
+    "priority": (frame(PRIORITY, 0, 101, b"\0\0\0\0\x10"), "h2_max_priority_frames"),
+    "unknown": (frame(0x42, 0, 0, bytes(100)), "h2_max_priority_frames"),
+    "window": (frame(WINDOW_UPDATE, 0, 0, b"\0\0\0\1"), "h2_max_window_updates"),
+    "window of a stream": (frame(WINDOW_UPDATE, 0, 1, b"\0\0\0\1"), "h2_max_window_updates"),
 }
 
 
@@ -161,7 +161,7 @@ async def test_flood_of_continuations(fragment: bytes, caplog: pytest.LogCapture
         await peer.send(frame(HEADERS, 0, 1, GET))
         await flood(peer, frame(CONTINUATION, 0, 1, fragment))
         await calmed(peer)
-    assert caps(caplog) == ["max_continuations"]
+    assert caps(caplog) == ["h2_max_continuations"]
 
 
 @spec("RFC 9113 §10.5.1")
@@ -170,7 +170,7 @@ async def test_header_block_too_large(caplog: pytest.LogCaptureFixture) -> None:
         await peer.send(frame(HEADERS, 0, 1, GET))
         await flood(peer, frame(CONTINUATION, 0, 1, b"\0\x01a\x7f\xf1\x7b" + b"v" * 16000), 100)
         await calmed(peer)
-    assert caps(caplog) == ["max_header_block"]
+    assert caps(caplog) == ["header_max_total"]
 
 
 @spec("RFC 9113 §10.5")
@@ -179,16 +179,16 @@ async def test_flood_of_empty_data(caplog: pytest.LogCaptureFixture) -> None:
         await peer.send(frame(HEADERS, END_HEADERS, 1, UPLOAD))
         await flood(peer, frame(DATA, 0, 1))
         await calmed(peer)
-    assert caps(caplog) == ["max_control_frames"]
+    assert caps(caplog) == ["frame_rate"]
 
 
 @pytest.mark.parametrize(
     ("wire", "limit"),
     [
-        (frame(DATA, 0, 1), "max_control_frames"),
-        (frame(HEADERS, REQUEST, 1, b"\x0f\x10\x01a"), "max_resets"),
-        (frame(RST_STREAM, 0, 1, bytes(4)), "max_resets"),
-        (frame(WINDOW_UPDATE, 0, 1, b"\0\0\0\1"), "max_window_updates"),
+        (frame(DATA, 0, 1), "frame_rate"),
+        (frame(HEADERS, REQUEST, 1, b"\x0f\x10\x01a"), "h2_max_resets"),
+        (frame(RST_STREAM, 0, 1, bytes(4)), "h2_max_resets"),
+        (frame(WINDOW_UPDATE, 0, 1, b"\0\0\0\1"), "h2_max_window_updates"),
     ],
 )
 @spec("RFC 9113 §5.1", "RFC 9113 §10.5")
@@ -228,7 +228,7 @@ async def test_rapid_reset(by: str, caplog: pytest.LogCaptureFixture) -> None:
                 await asyncio.sleep(0)
         await calmed(peer)
         assert site.most <= 20
-    assert caps(caplog) == ["max_resets"]
+    assert caps(caplog) == ["h2_max_resets"]
 
 
 async def test_requests_beyond_the_limit_again_and_again(
@@ -242,7 +242,7 @@ async def test_requests_beyond_the_limit_again_and_again(
                 await asyncio.sleep(0)
         await calmed(peer)
         assert site.most <= 20
-    assert caps(caplog) == ["max_refused_streams"]
+    assert caps(caplog) == ["h2_max_refused_streams"]
 
 
 @spec("RFC 9113 §4.2")
@@ -335,7 +335,7 @@ async def test_windows_opened_and_shut_again_and_again(
                 await peer.send(frame(SETTINGS, 0, 0, next(sizes)))
         frames = await peer.until_close()
         assert [f.code for f in frames if f.kind == GOAWAY] == [CALM]
-    assert caps(caplog) == ["max_control_frames"]
+    assert caps(caplog) == ["frame_rate"]
 
 
 async def test_slow_reader_stops_its_own_handlers_only(caplog: pytest.LogCaptureFixture) -> None:

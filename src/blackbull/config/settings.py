@@ -159,6 +159,12 @@ class Settings:
         kind=Kind.SECONDS,
         sentence="How long the next part of a request's content may take to arrive.",
     )
+    body_total_timeout: float = setting(
+        1800.0,
+        "BB_BODY_TOTAL_TIMEOUT",
+        kind=Kind.SECONDS,
+        sentence="How long a request's content may be waited for in all.",
+    )
     write_timeout: float = setting(
         30.0,
         "BB_WRITE_TIMEOUT",

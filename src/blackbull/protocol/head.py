@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeAlias
 
 Fields: TypeAlias = tuple[tuple[bytes, bytes], ...]
@@ -48,3 +49,7 @@ class RequestHead:
         self.http_version = http_version
         self.authority = authority
         self.fields = fields
+
+
+BodyLimit: TypeAlias = Callable[[RequestHead], int]
+"""Returns how many bytes of content the request with a head may have."""

@@ -56,7 +56,7 @@ class Decoder:
         """Return the fields of *block*, in order.
 
         Raises:
-            LimitExceeded: ``max_header_total`` or ``max_fields``. The whole block was decoded all
+            LimitExceeded: ``header_max_total`` or ``max_fields``. The whole block was decoded all
                 the same: the connection can go on.
             RemoteProtocolError: the block is malformed. The connection cannot go on.
 
@@ -111,7 +111,7 @@ class Decoder:
     def _check(self, fields: list[Field]) -> None:
         size = OVERHEAD * len(fields) + sum([len(name) + len(value) for name, value in fields])
         if size > self.max_list_size:
-            raise _too_large("max_header_total", self.max_list_size, size)
+            raise _too_large("header_max_total", self.max_list_size, size)
         if len(fields) > self.max_fields:
             raise _too_large("max_fields", self.max_fields, len(fields))
 

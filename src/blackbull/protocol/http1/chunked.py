@@ -32,13 +32,15 @@ class ChunkedDecoder:
     """Takes the chunks off a request's content.
 
     Args:
-        parser: Parses the trailer section, and knows the limits.
+        parser: Parses the trailer section, and knows the limits of the framing.
+        max_body: The most bytes of content.
     """
 
-    __slots__ = ("_left", "_overhead", "_parser", "_state", "_total", "trailers")
+    __slots__ = ("_left", "_max_body", "_overhead", "_parser", "_state", "_total", "trailers")
 
-    def __init__(self, parser: HeadParser) -> None:
+    def __init__(self, parser: HeadParser, max_body: int) -> None:
         self._parser = parser
+        self._max_body = max_body
         self._state: int = _SIZE
         self._left = 0
         self._total = 0
@@ -52,8 +54,8 @@ class ChunkedDecoder:
             The content, and the position of the first byte that was not used.
 
         Raises:
-            LimitExceeded: ``max_body`` (413), ``max_chunk_line``, ``max_chunk_overhead``,
-                ``max_header_line``, ``max_header_total``, ``max_fields``.
+            LimitExceeded: ``max_body_size`` (413), ``max_chunk_line``, ``max_chunk_overhead``,
+                ``header_max_line``, ``header_max_total``, ``max_fields``.
             RemoteProtocolError: the chunk framing or the trailer section is malformed.
 
         Spec:
@@ -124,14 +126,8 @@ class ChunkedDecoder:
     def _count(self, size: int, framing: int) -> None:
         limits = self._parser.limits
         self._total += size
-        if self._total > limits.max_body:
-            raise LimitExceeded(
-                "max_body",
-                allowed=limits.max_body,
-                seen=self._total,
-                code=413,
-                spec="RFC 9110 §15.5.14",
-            )
+        if self._total > self._max_body:
+            raise body_too_large(self._max_body, self._total)
         self._overhead += framing
         if self._overhead - self._total > limits.max_chunk_overhead:
             raise LimitExceeded(
@@ -151,18 +147,25 @@ class ChunkedDecoder:
         if end < 0:
             pending = buffer[at:]
             if len(pending) > limits.max_header_total + 3:
-                raise too_large("max_header_total", limits.max_header_total, len(pending))
+                raise too_large("header_max_total", limits.max_header_total, len(pending))
             if pending.count(b"\n") != pending.count(b"\r\n"):
                 raise malformed("a trailer line ends in a bare LF", "RFC 9112 §2.2")
             return at
         if end - at > limits.max_header_total:
-            raise too_large("max_header_total", limits.max_header_total, end - at)
+            raise too_large("header_max_total", limits.max_header_total, end - at)
         trailers = self._parser.parse_fields(buffer[at:end])
         for name, _ in trailers:
             if name in FORBIDDEN_TRAILERS:
                 raise malformed(f"{name.decode()} is no trailer field", "RFC 9110 §6.5.1")
         self.trailers = trailers
         return end + 4
+
+
+def body_too_large(allowed: int, seen: int) -> LimitExceeded:
+    """Return the error for more content than a request may have: 413."""
+    return LimitExceeded(
+        "max_body_size", allowed=allowed, seen=seen, code=413, spec="RFC 9110 §15.5.14"
+    )
 
 
 def decode_chunk_size(line: bytes) -> int:

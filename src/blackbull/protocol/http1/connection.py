@@ -13,7 +13,7 @@ from blackbull.errors import LocalProtocolError, RemoteProtocolError
 from blackbull.protocol.grammar import BARE_LF
 from blackbull.protocol.head import Fields
 
-from .chunked import FORBIDDEN_TRAILERS, ChunkedDecoder
+from .chunked import FORBIDDEN_TRAILERS, ChunkedDecoder, body_too_large
 from .events import END_OF_MESSAGE, Data, EndOfMessage, Event, HTTP1RequestHead
 from .head import HeadParser
 from .render import (
@@ -193,10 +193,13 @@ class HTTP1Connection:
         self._continued = False
         if head.framing.chunked:
             self._receiving = _CHUNKS
-            self._chunks = ChunkedDecoder(self._parser)
+            self._chunks = ChunkedDecoder(self._parser, self._parser.max_body(head))
         elif head.framing.content_length > 0:
             self._receiving = _CONTENT
             self._left = head.framing.content_length
+            allowed = self._parser.max_body(head)
+            if self._left > allowed:
+                raise body_too_large(allowed, self._left)
         else:
             self._receiving = _COMPLETE
         return head
@@ -216,13 +219,13 @@ class HTTP1Connection:
         else:
             parse_request_line(pending[:line_end], limits, secure=self._parser.secure)
         if len(pending) > limits.max_header_total + 3:
-            raise too_large("max_header_total", limits.max_header_total, len(pending))
+            raise too_large("header_max_total", limits.max_header_total, len(pending))
         if BARE_LF.search(pending, self._scanned):
             raise malformed("a line ends in a bare LF", "RFC 9112 §2.2")
         if line_end >= 0:
             last_line = len(pending) - pending.rfind(b"\r\n") - 2 - pending.endswith(b"\r")
             if last_line > limits.max_header_line:
-                raise too_large("max_header_line", limits.max_header_line, last_line)
+                raise too_large("header_max_line", limits.max_header_line, last_line)
         self._scanned = max(len(pending) - 3, 0)
         return None
 

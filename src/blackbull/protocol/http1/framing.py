@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Final, TypeAlias
 
-from blackbull.errors import LimitExceeded, RemoteProtocolError
+from blackbull.errors import RemoteProtocolError
 from blackbull.protocol.grammar import HOST, comma_list
 from blackbull.protocol.head import Fields
 
 from .events import Framing
-from .limits import HTTP1Limits
 
 SINGLE: Final = frozenset({b"host", b"content-length", b"content-type"})
 MAX_LENGTH_DIGITS: Final = 19
@@ -49,10 +48,8 @@ class Decision:
 
     Args:
         values: As :func:`decisive_values` returns them.
-        limits: ``max_body`` bounds the announced length.
 
     Raises:
-        LimitExceeded: the announced content is larger than ``max_body``.
         RemoteProtocolError: the fields contradict each other or ask for what we do not do.
 
     Spec:
@@ -64,15 +61,13 @@ class Decision:
         "host",
     )  # fmt: skip
 
-    def __init__(self, values: Decisive, limits: HTTP1Limits) -> None:
+    def __init__(self, values: Decisive) -> None:
         host, length, coding, connection, expect, upgrade = values
         self.host = host or b""
         self._has_host = host is not None
         if not HOST.fullmatch(self.host):
             raise refuse("the Host field is no host and port", "RFC 9112 §3.2")
-        self._content_length = (
-            -1 if length is None else parse_content_length(length, limits.max_body)
-        )
+        self._content_length = -1 if length is None else parse_content_length(length)
         self._chunked = coding is not None
         if coding is not None:
             self._check_coding(comma_list(coding.lower()))
@@ -156,11 +151,10 @@ def combine(fields: Fields) -> dict[bytes, bytes]:
     return values
 
 
-def parse_content_length(value: bytes, max_body: int) -> int:
-    """Return the number of bytes that a Content-Length field announces.
+def parse_content_length(value: bytes) -> int:
+    """Return the number of bytes that a Content-Length field announces; 2**63 for still more.
 
     Raises:
-        LimitExceeded: more than *max_body* (413).
         RemoteProtocolError: not 1*DIGIT, or with leading zeros.
 
     Spec:
@@ -168,12 +162,7 @@ def parse_content_length(value: bytes, max_body: int) -> int:
     """
     if not value.isdigit() or (value[:1] == b"0" and value != b"0"):
         raise refuse("Content-Length is no decimal number", "RFC 9112 §6.3 rule 5")
-    length = int(value[:MAX_LENGTH_DIGITS]) if len(value) <= MAX_LENGTH_DIGITS else 1 << 63
-    if length > max_body:
-        raise LimitExceeded(
-            "max_body", allowed=max_body, seen=length, code=413, spec="RFC 9110 §15.5.14"
-        )
-    return length
+    return int(value) if len(value) <= MAX_LENGTH_DIGITS else 1 << 63
 
 
 def refuse(message: str, spec: str) -> RemoteProtocolError:

@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 
 from blackbull.errors import RemoteProtocolError
 from blackbull.protocol.grammar import FIELD_LINE, TOKEN
-from blackbull.protocol.head import Fields
+from blackbull.protocol.head import BodyLimit, Fields
 
 from .events import HTTP1RequestHead
 from .framing import Decision, Decisive, decisive_values
@@ -38,18 +38,29 @@ class HeadParser:
     Args:
         limits: The bounds that every head is held to.
         secure: The connections are TLS: decides which scheme an absolute-form target may have.
+
+    Attributes:
+        body_limit: Returns how much content a request may have; None: ``max_body``, whatever it is.
     """
 
-    __slots__ = ("_decisions", "_heads", "_lines", "_sections", "_starts", "limits", "secure")
+    __slots__ = (
+        "_decisions", "_heads", "_lines", "_sections", "_starts", "body_limit", "limits", "secure",
+    )  # fmt: skip
 
     def __init__(self, limits: HTTP1Limits, *, secure: bool = False) -> None:
         self.limits = limits
+        self.body_limit: BodyLimit | None = None
         self.secure = secure
         self._heads: dict[bytes, HTTP1RequestHead] = {}
         self._decisions: dict[Decisive, Decision] = {}
         self._starts: dict[bytes, RequestLine] = {}
         self._sections: dict[bytes, FieldSection] = {}
         self._lines: dict[bytes, tuple[bytes, bytes]] = {}
+
+    def max_body(self, head: HTTP1RequestHead) -> int:
+        """Return how many bytes of content the request with *head* may have."""
+        find = self.body_limit
+        return self.limits.max_body if find is None else find(head)
 
     def parse(self, raw: bytes) -> HTTP1RequestHead:
         """Return the head that *raw* holds.
@@ -58,7 +69,7 @@ class HeadParser:
             raw: A head from the first byte of its request line up to, and without, the empty line.
 
         Raises:
-            LimitExceeded: ``max_header_line``, ``max_header_total``, ``max_fields``, ``max_body``.
+            LimitExceeded: ``header_max_line``, ``header_max_total``, ``max_fields``.
             RemoteProtocolError: the head is malformed, ambiguous or asks for what we do not do.
 
         Spec:
@@ -72,7 +83,7 @@ class HeadParser:
         if start is None:
             start = self._parse_start(line)
         if len(raw) > self.limits.max_header_total:
-            raise too_large("max_header_total", self.limits.max_header_total, len(raw))
+            raise too_large("header_max_total", self.limits.max_header_total, len(raw))
         section = self._sections.get(block)
         if section is None:
             section = self._parse_section(block)
@@ -95,7 +106,7 @@ class HeadParser:
         """Return the fields of *block*: field lines separated by CRLF.
 
         Raises:
-            LimitExceeded: ``max_header_line`` or ``max_fields``.
+            LimitExceeded: ``header_max_line`` or ``max_fields``.
             RemoteProtocolError: a line is malformed.
 
         Spec:
@@ -114,7 +125,7 @@ class HeadParser:
         values = decisive_values(fields)
         decision = self._decisions.get(values)
         if decision is None:
-            decision = Decision(values, self.limits)
+            decision = Decision(values)
             if len(block) <= MAX_REMEMBERED:
                 if len(self._decisions) >= MAX_DECISIONS:
                     self._decisions.clear()
@@ -128,7 +139,7 @@ class HeadParser:
 
     def _parse_line(self, line: bytes) -> tuple[bytes, bytes]:
         if len(line) > self.limits.max_header_line:
-            raise too_large("max_header_line", self.limits.max_header_line, len(line))
+            raise too_large("header_max_line", self.limits.max_header_line, len(line))
         match = FIELD_LINE.fullmatch(line)
         if match is None:
             raise _field_error(line)

@@ -40,11 +40,11 @@ def parse_request_line(line: bytes, limits: HTTP1Limits, *, secure: bool) -> Req
 
     Args:
         line: The line without its CRLF.
-        limits: ``max_header_line`` bounds it.
+        limits: ``header_max_line`` bounds it.
         secure: The connection is TLS: decides which scheme an absolute-form target may have.
 
     Raises:
-        LimitExceeded: ``max_header_line``.
+        LimitExceeded: ``header_max_line``.
         RemoteProtocolError: the line is malformed (400), its version is not HTTP/1 (505), it asks
             for a tunnel (501) or for a scheme that this connection does not carry (421).
 
@@ -113,7 +113,7 @@ def check_line_length(line: bytes, limits: HTTP1Limits) -> None:
     """Raise if a request line, or the part of one that arrived, is too long.
 
     Raises:
-        LimitExceeded: ``max_header_line``; 414 when the target is to blame, 501 for the method.
+        LimitExceeded: ``header_max_line``; 414 when the target is to blame, 501 for the method.
 
     Spec:
         RFC 9112 §3
@@ -123,7 +123,7 @@ def check_line_length(line: bytes, limits: HTTP1Limits) -> None:
         return
     code = 414 if b" " in line[:allowed] else 501 if TOKEN.fullmatch(line[:allowed]) else 400
     raise LimitExceeded(
-        "max_header_line", allowed=allowed, seen=len(line), code=code, spec="RFC 9112 §3"
+        "header_max_line", allowed=allowed, seen=len(line), code=code, spec="RFC 9112 §3"
     )
 
 

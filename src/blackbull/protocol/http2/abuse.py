@@ -46,9 +46,9 @@ class FrameBudget:
             limits.max_priority_frames,
         ]  # fmt: skip
         self._names = [
-            "max_control_frames", "max_control_frames", "max_control_frames", "max_control_frames",
-            "max_priority_frames", "max_window_updates", "max_resets", "max_refused_streams",
-            "max_priority_frames",
+            "frame_rate", "frame_rate", "frame_rate", "frame_rate",
+            "h2_max_priority_frames", "h2_max_window_updates", "h2_max_resets",
+            "h2_max_refused_streams", "h2_max_priority_frames",
         ]  # fmt: skip
         self._seconds = limits.frame_rate_window
         self._ends = 0.0

@@ -6,9 +6,9 @@ import re
 from typing import Final, final
 from urllib.parse import unquote_to_bytes
 
-from blackbull.errors import LimitExceeded, RemoteProtocolError
+from blackbull.errors import RemoteProtocolError
 from blackbull.protocol.grammar import BAD_PERCENT, HOST, TOKEN
-from blackbull.protocol.head import Fields, RequestHead
+from blackbull.protocol.head import BodyLimit, Fields, RequestHead
 from blackbull.protocol.hpack import Field
 
 from .header_block import check_fields, malformed
@@ -30,7 +30,7 @@ class Section:
 
     Args:
         fields: The decoded fields without ``:path``.
-        limits: ``max_header_line`` and ``max_body`` bound the fields and the announced length.
+        limits: ``header_max_line`` bounds the fields.
         connect_protocol: Extended CONNECT is served.
         has_path: There was a ``:path``.
 
@@ -38,7 +38,7 @@ class Section:
         method: As :class:`HTTP2RequestHead` has it, and so are all others.
 
     Raises:
-        LimitExceeded: ``max_header_line`` (431) or ``max_body`` (413).
+        LimitExceeded: ``header_max_line`` (431).
         RemoteProtocolError: a field is malformed, or they contradict each other.
 
     Spec:
@@ -75,7 +75,7 @@ class Section:
         self.authority = _agree(pseudo.get(b":authority"), host)
         self.fields = fields if host is not None else ((b"host", self.authority), *fields)
         length = values.get(b"content-length")
-        self.content_length = -1 if length is None else _parse_length(length, limits.max_body)
+        self.content_length = -1 if length is None else _parse_length(length)
         expect = values.get(b"expect", b"").lower()
         if expect not in {b"", b"100-continue"}:
             raise RemoteProtocolError(
@@ -133,14 +133,23 @@ class HeadParser:
     Args:
         limits: The bounds that every connection is held to.
         connect_protocol: Extended CONNECT is served (RFC 8441).
+
+    Attributes:
+        body_limit: Returns how much content a request may have; None: ``max_body``, whatever it is.
     """
 
-    __slots__ = ("_sections", "connect_protocol", "limits")
+    __slots__ = ("_sections", "body_limit", "connect_protocol", "limits")
 
     def __init__(self, limits: HTTP2Limits, *, connect_protocol: bool = False) -> None:
         self.limits = limits
         self.connect_protocol = connect_protocol
+        self.body_limit: BodyLimit | None = None
         self._sections: dict[Fields, Section] = {}
+
+    def max_body(self, head: HTTP2RequestHead) -> int:
+        """Return how many bytes of content the request with *head* may have."""
+        find = self.body_limit
+        return self.limits.max_body if find is None else find(head)
 
     def parse(self, fields: list[Field]) -> HTTP2RequestHead:
         """Return the head that a header section makes.
@@ -149,7 +158,7 @@ class HeadParser:
             fields: As they were decoded, in order.
 
         Raises:
-            LimitExceeded: ``max_header_line`` (431) or ``max_body`` (413).
+            LimitExceeded: ``header_max_line`` (431).
             RemoteProtocolError: a ``code`` of 400 or more is the status to answer; any other is
                 the code to reset the stream with.
 
@@ -258,15 +267,10 @@ def _combine(fields: Fields) -> Fields:
     return tuple(made)
 
 
-def _parse_length(value: bytes, max_body: int) -> int:
+def _parse_length(value: bytes) -> int:
     if not value.isdigit() or (value[:1] == b"0" and value != b"0"):
         raise malformed("content-length is no decimal number", "RFC 9110 §8.6")
-    length = int(value) if len(value) <= _MAX_DIGITS else 1 << 63
-    if length > max_body:
-        raise LimitExceeded(
-            "max_body", allowed=max_body, seen=length, code=413, spec="RFC 9110 §15.5.14"
-        )
-    return length
+    return int(value) if len(value) <= _MAX_DIGITS else 1 << 63
 
 
 def _decode_path(raw_path: bytes) -> str:

@@ -71,7 +71,7 @@ class HeaderBlock:
         """Append what one frame holds.
 
         Raises:
-            LimitExceeded: ``max_header_block`` or ``max_continuations`` (ENHANCE_YOUR_CALM). The
+            LimitExceeded: ``header_max_total`` or ``h2_max_continuations`` (ENHANCE_YOUR_CALM). The
                 connection cannot go on without the block.
 
         Spec:
@@ -82,9 +82,9 @@ class HeaderBlock:
         self._parts.append(fragment)
         limits = self._limits
         if self.size > limits.max_header_block:
-            raise _too_long("max_header_block", limits.max_header_block, self.size)
+            raise _too_long("header_max_total", limits.max_header_block, self.size)
         if self._frames > limits.max_continuations:
-            raise _too_long("max_continuations", limits.max_continuations, self._frames)
+            raise _too_long("h2_max_continuations", limits.max_continuations, self._frames)
 
     def join(self) -> bytes:
         """Return the block."""
@@ -95,7 +95,7 @@ def check_fields(fields: Iterable[Field], limits: HTTP2Limits) -> None:
     """Check regular fields that the peer sent.
 
     Raises:
-        LimitExceeded: ``max_header_line`` (431).
+        LimitExceeded: ``header_max_line`` (431).
         RemoteProtocolError: a name or a value is malformed, or of HTTP/1.1.
 
     Spec:
@@ -112,7 +112,7 @@ def check_fields(fields: Iterable[Field], limits: HTTP2Limits) -> None:
             raise malformed("te says something else than trailers", "RFC 9113 §8.2.2")
         if len(name) + len(value) > limits.max_header_line:
             raise LimitExceeded(
-                "max_header_line",
+                "header_max_line",
                 allowed=limits.max_header_line,
                 seen=len(name) + len(value),
                 code=431,
@@ -124,7 +124,7 @@ def check_trailers(fields: list[Field], limits: HTTP2Limits) -> Fields:
     """Return the trailer fields of a request.
 
     Raises:
-        LimitExceeded: ``max_header_line``.
+        LimitExceeded: ``header_max_line``.
         RemoteProtocolError: a field is malformed, or is none that trailers can have.
 
     Spec:

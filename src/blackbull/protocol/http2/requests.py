@@ -168,14 +168,28 @@ class Requests:
             stream.urgency = priority.urgency
             stream.incremental = priority.incremental
         if not ended:
-            stream.receiving = True
-            stream.tunnel = head.protocol != b""
-            expected = -1 if stream.tunnel else head.content_length
-            stream.inbound = Inbound(control.new_stream_window, expected)
+            if not self._expect_content(stream, head):
+                return
         elif head.content_length > 0:
             streams.fault(stream_id, wrong_length())
             return
         self._events.append(RequestReceived(stream_id, head, ended, priority))
+
+    def _expect_content(self, stream: Stream, head: HTTP2RequestHead) -> bool:
+        """Let content follow, unless it is announced to be more than the request may have."""
+        stream.receiving = True
+        stream.tunnel = head.protocol != b""
+        window = self._control.new_stream_window
+        if stream.tunnel:
+            stream.inbound = Inbound(window, -1)
+            return True
+        allowed = self._parser.max_body(head)
+        if head.content_length > allowed:
+            stream.inbound = Inbound(window, -1)
+            self._streams.refuse(stream, _too_large(allowed, head.content_length))
+            return False
+        stream.inbound = Inbound(window, head.content_length, allowed)
+        return True
 
     def _learn_head(
         self, stream_id: int, block: bytes, ended: bool, fault: RemoteProtocolError | None
@@ -306,9 +320,8 @@ class Requests:
         inbound.received += count
         if not count and not ended:
             self._budget.spend(EMPTY_DATA)
-        limit = self._limits.max_body
-        if inbound.received > limit and not stream.tunnel and not inbound.discarding:
-            streams.refuse(stream, _too_large(limit, inbound.received))
+        if inbound.received > inbound.max_body and not inbound.discarding:
+            streams.refuse(stream, _too_large(inbound.max_body, inbound.received))
         if inbound.discarding:
             streams.credit(size)
         else:
@@ -357,4 +370,6 @@ def _too_much() -> RemoteProtocolError:
 
 
 def _too_large(allowed: int, seen: int) -> LimitExceeded:
-    return LimitExceeded("max_body", allowed=allowed, seen=seen, code=413, spec="RFC 9110 §15.5.14")
+    return LimitExceeded(
+        "max_body_size", allowed=allowed, seen=seen, code=413, spec="RFC 9110 §15.5.14"
+    )

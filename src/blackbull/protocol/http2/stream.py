@@ -12,6 +12,9 @@ STARTED: Final = 1
 ENDING: Final = 2
 ENDED: Final = 3
 
+UNBOUNDED: Final = 1 << 63
+"""More bytes of content than anybody sends."""
+
 
 @final
 class Inbound:
@@ -20,21 +23,26 @@ class Inbound:
     Args:
         window: Bytes that the peer may send unasked.
         expected: What content-length says; -1 if nothing does.
+        max_body: The most bytes of content.
 
     Attributes:
         window: What the peer may send.
         expected: As above.
+        max_body: As above.
         received: Bytes of content that arrived.
         unacknowledged: Bytes that were reported, and not consumed yet.
         seen: What had arrived when somebody looked last.
         discarding: Nobody wants the content any more.
     """
 
-    __slots__ = ("discarding", "expected", "received", "seen", "unacknowledged", "window")
+    __slots__ = (
+        "discarding", "expected", "max_body", "received", "seen", "unacknowledged", "window",
+    )  # fmt: skip
 
-    def __init__(self, window: int, expected: int) -> None:
+    def __init__(self, window: int, expected: int, max_body: int = UNBOUNDED) -> None:
         self.window = ReceiveWindow(window)
         self.expected = expected
+        self.max_body = max_body
         self.received = 0
         self.seen = -1
         self.unacknowledged = 0

@@ -117,7 +117,7 @@ def test_list_that_counts_too_much_is_decoded_and_refused() -> None:
     with pytest.raises(LimitExceeded) as caught:
         decoder.decode(b"\x40\x01a\x01b\xbe\xbe\x40\x01c\x01d")
     error = caught.value
-    assert (error.limit, error.allowed, error.seen) == ("max_header_total", 100, 136)
+    assert (error.limit, error.allowed, error.seen) == ("header_max_total", 100, 136)
     assert error.code == 431
     assert decoder.decode(b"\xbe\xbf") == [(b"c", b"d"), (b"a", b"b")]
 

@@ -14,7 +14,7 @@ LIMITS = HTTP1Limits(
 
 
 def decoder(limits: HTTP1Limits = LIMITS) -> ChunkedDecoder:
-    return ChunkedDecoder(HeadParser(limits))
+    return ChunkedDecoder(HeadParser(limits), limits.max_body)
 
 
 def refusal(wire: bytes, limits: HTTP1Limits = LIMITS) -> RemoteProtocolError:
@@ -117,17 +117,17 @@ def test_trailers_are_reported_in_order() -> None:
 @pytest.mark.parametrize(
     ("wire", "limit", "code"),
     [
-        (b"65\r\n", "max_body", 413),
-        (b"FFFFFFFFFFFFFFFF\r\n", "max_body", 413),
-        (b"64\r\n" + b"x" * 100 + b"\r\n1\r\n", "max_body", 413),
+        (b"65\r\n", "max_body_size", 413),
+        (b"FFFFFFFFFFFFFFFF\r\n", "max_body_size", 413),
+        (b"64\r\n" + b"x" * 100 + b"\r\n1\r\n", "max_body_size", 413),
         (b"1;" + b"x" * 16, "max_chunk_line", 400),
         (b"1" * 18, "max_chunk_line", 400),
         (b"1;abcdefgh\r\nx\r\n" * 6, "max_chunk_overhead", 400),
         (b"1\r\nx\r\n" * 20, "max_chunk_overhead", 400),
         (b"0\r\n" + b"x: y\r\n" * 3 + b"\r\n", "max_fields", 431),
-        (b"0\r\nx: " + b"y" * 40 + b"\r\n\r\n", "max_header_line", 431),
-        (b"0\r\nx: " + b"y" * 80, "max_header_total", 431),
-        (b"0\r\nx: " + b"y" * 80 + b"\r\n\r\n", "max_header_total", 431),
+        (b"0\r\nx: " + b"y" * 40 + b"\r\n\r\n", "header_max_line", 431),
+        (b"0\r\nx: " + b"y" * 80, "header_max_total", 431),
+        (b"0\r\nx: " + b"y" * 80 + b"\r\n\r\n", "header_max_total", 431),
     ],
 )
 @spec("RFC 9112 §7.1.1", "RFC 9110 §15.5.14", "RFC 6585 §5")

@@ -124,10 +124,10 @@ def test_start_that_can_become_a_request_waits(start: bytes) -> None:
 @pytest.mark.parametrize(
     ("wire", "limit", "code"),
     [
-        (b"GET /" + b"a" * 80, "max_header_line", 414),
-        (b"A" * 80, "max_header_line", 501),
-        (b"GET / HTTP/1.1\r\nx: " + b"y" * 80, "max_header_line", 431),
-        (b"GET / HTTP/1.1\r\n" + b"x: yyyyyyyyyyyyyyyy\r\n" * 20, "max_header_total", 431),
+        (b"GET /" + b"a" * 80, "header_max_line", 414),
+        (b"A" * 80, "header_max_line", 501),
+        (b"GET / HTTP/1.1\r\nx: " + b"y" * 80, "header_max_line", 431),
+        (b"GET / HTTP/1.1\r\n" + b"x: yyyyyyyyyyyyyyyy\r\n" * 20, "header_max_total", 431),
     ],
 )
 @spec("RFC 9112 §3", "RFC 6585 §5")

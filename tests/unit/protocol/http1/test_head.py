@@ -5,7 +5,7 @@ import time
 import pytest
 
 from blackbull.errors import LimitExceeded, RemoteProtocolError
-from blackbull.protocol.http1 import HeadParser, HTTP1Limits
+from blackbull.protocol.http1 import HeadParser, HTTP1Connection, HTTP1Limits
 from blackbull.protocol.http1.request_line import decode_path
 from tests.spec import spec
 
@@ -303,18 +303,38 @@ def test_content_length_garbled_is_400(value: bytes) -> None:
     from blackbull.protocol.http1.framing import parse_content_length
 
     with pytest.raises(RemoteProtocolError) as caught:
-        parse_content_length(value, 1000)
+        parse_content_length(value)
     assert caught.value.code == 400
 
 
 @spec("RFC 9110 §15.5.14")
-@pytest.mark.parametrize("value", [b"1001", b"9" * 30, b"9" * 5000])
+@pytest.mark.parametrize("value", [b"1001", b"9" * 30])
 def test_content_length_beyond_the_limit_is_413(value: bytes) -> None:
-    from blackbull.protocol.http1.framing import parse_content_length
-
+    machine = HTTP1Connection(HeadParser(SMALL))
+    machine.receive(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: " + value + b"\r\n\r\n")
     with pytest.raises(LimitExceeded) as caught:
-        parse_content_length(value, 1000)
-    assert (caught.value.code, caught.value.limit) == (413, "max_body")
+        machine.next_event()
+    assert (caught.value.code, caught.value.limit) == (413, "max_body_size")
+
+
+@spec("RFC 9110 §15.5.14")
+@pytest.mark.parametrize("framing", [b"content-length: 1001", b"transfer-encoding: chunked"])
+def test_content_limit_is_that_of_the_request(framing: bytes) -> None:
+    parser = HeadParser(SMALL)
+    parser.body_limit = lambda head: 2000 if head.path == "/large" else 10
+    outcomes = {}
+    for path in (b"/large", b"/small", b"/large"):
+        machine = HTTP1Connection(parser)
+        machine.receive(
+            b"POST " + path + b" HTTP/1.1\r\nhost: a\r\n" + framing + b"\r\n\r\n3e9\r\n"
+        )
+        try:
+            machine.next_event()
+            machine.next_event()
+            outcomes[path] = 0
+        except LimitExceeded as error:
+            outcomes[path] = error.allowed
+    assert outcomes == {b"/large": 0, b"/small": 10}
 
 
 @spec("RFC 9112 §6.1", "RFC 9112 §6.3 rule 3", "RFC 9112 §6.3 rule 4")
@@ -423,12 +443,12 @@ def test_upgrade_needs_its_connection_option_and_http_11() -> None:
 @pytest.mark.parametrize(
     ("raw", "limit", "code"),
     [
-        (b"GET /" + b"a" * 64 + b" HTTP/1.1\r\nhost: a", "max_header_line", 414),
-        (b"A" * 65 + b" / HTTP/1.1\r\nhost: a", "max_header_line", 501),
-        (b"(" * 65 + b" / HTTP/1.1\r\nhost: a", "max_header_line", 400),
-        (with_field(b"x: " + b"y" * 62), "max_header_line", 431),
+        (b"GET /" + b"a" * 64 + b" HTTP/1.1\r\nhost: a", "header_max_line", 414),
+        (b"A" * 65 + b" / HTTP/1.1\r\nhost: a", "header_max_line", 501),
+        (b"(" * 65 + b" / HTTP/1.1\r\nhost: a", "header_max_line", 400),
+        (with_field(b"x: " + b"y" * 62), "header_max_line", 431),
         (with_field(b"a:\r\nb:\r\nc:\r\nd:"), "max_fields", 431),
-        (with_field(b"\r\n".join([b"x: " + b"y" * 60] * 4)), "max_header_total", 431),
+        (with_field(b"\r\n".join([b"x: " + b"y" * 60] * 4)), "header_max_total", 431),
     ],
 )
 @spec("RFC 6585 §5", "RFC 9110 §15.5.15", "RFC 9112 §3")

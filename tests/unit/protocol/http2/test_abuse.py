@@ -45,25 +45,26 @@ def overrun(peer: Peer, turn: int) -> bytes:
 
 
 FLOODS: dict[str, tuple[Flood, str]] = {
-    "ping": (lambda p, n: frame(FrameType.PING, 0, 0, bytes(8)), "max_control_frames"),
-    "ping answers": (lambda p, n: frame(FrameType.PING, ACK, 0, bytes(8)), "max_control_frames"),
-    "settings": (lambda p, n: frame(FrameType.SETTINGS, 0, 0), "max_control_frames"),
-    "settings answers": (lambda p, n: frame(FrameType.SETTINGS, ACK, 0), "max_control_frames"),
-    "empty data": (lambda p, n: frame(FrameType.DATA, 0, 1), "max_control_frames"),
+    "ping": (lambda p, n: frame(FrameType.PING, 0, 0, bytes(8)), "frame_rate"),
+    "ping answers": (lambda p, n: frame(FrameType.PING, ACK, 0, bytes(8)), "frame_rate"),
+    "settings": (lambda p, n: frame(FrameType.SETTINGS, 0, 0), "frame_rate"),
+    "settings answers": (lambda p, n: frame(FrameType.SETTINGS, ACK, 0), "frame_rate"),
+    "empty data": (lambda p, n: frame(FrameType.DATA, 0, 1), "frame_rate"),
     "padding": (lambda p, n: frame(FrameType.DATA, PADDED, 1, b"\x09" + bytes(9)),
-                "max_control_frames"),
-    "goaway": (lambda p, n: frame(FrameType.GOAWAY, 0, 0, bytes(8)), "max_control_frames"),
-    "unknown": (lambda p, n: frame(0xEE, 0, 0), "max_priority_frames"),
-    "priority": (lambda p, n: frame(FrameType.PRIORITY, 0, 3, bytes(5)), "max_priority_frames"),
+                "frame_rate"),
+    "goaway": (lambda p, n: frame(FrameType.GOAWAY, 0, 0, bytes(8)), "frame_rate"),
+    "unknown": (lambda p, n: frame(0xEE, 0, 0), "h2_max_priority_frames"),
+    "priority": (lambda p, n: frame(FrameType.PRIORITY, 0, 3, bytes(5)), "h2_max_priority_frames"),
     "priority update": (lambda p, n: frame(FrameType.PRIORITY_UPDATE, 0, 0, number(2 * n + 3)),
-                        "max_priority_frames"),
-    "window": (lambda p, n: frame(FrameType.WINDOW_UPDATE, 0, 0, number(1)), "max_window_updates"),
+                        "h2_max_priority_frames"),
+    "window": (lambda p, n: frame(FrameType.WINDOW_UPDATE, 0, 0, number(1)),
+               "h2_max_window_updates"),
     "window of a stream": (lambda p, n: frame(FrameType.WINDOW_UPDATE, 0, 1, number(1)),
-                           "max_window_updates"),
-    "rapid reset": (unanswered_request, "max_resets"),
-    "resets that the server sends": (bad_request, "max_resets"),
-    "made to reset": (bad_credit, "max_resets"),
-    "too many streams": (overrun, "max_refused_streams"),
+                           "h2_max_window_updates"),
+    "rapid reset": (unanswered_request, "h2_max_resets"),
+    "resets that the server sends": (bad_request, "h2_max_resets"),
+    "made to reset": (bad_credit, "h2_max_resets"),
+    "too many streams": (overrun, "h2_max_refused_streams"),
 }  # fmt: skip
 
 
@@ -122,7 +123,7 @@ def test_header_block_without_end_is_bounded_in_size() -> None:
     failed = events[-1]
     assert isinstance(failed, ConnectionFailed)
     assert isinstance(failed.error, LimitExceeded)
-    assert failed.error.limit == "max_header_block"
+    assert failed.error.limit == "header_max_total"
     assert failed.error.code == ErrorCode.ENHANCE_YOUR_CALM
     assert peer.machine.buffered == 0
 
@@ -136,7 +137,7 @@ def test_header_block_without_end_is_bounded_in_frames(fragment: bytes) -> None:
     failed = events[-1]
     assert isinstance(failed, ConnectionFailed)
     assert isinstance(failed.error, LimitExceeded)
-    assert failed.error.limit == "max_continuations"
+    assert failed.error.limit == "h2_max_continuations"
     assert taken == 32
 
 
@@ -153,7 +154,7 @@ def test_header_list_that_decompresses_to_much_more_is_refused() -> None:
     (event,) = peer.send(data)
     assert isinstance(event, RequestRefused)
     assert isinstance(event.error, LimitExceeded)
-    assert event.error.limit == "max_header_total"
+    assert event.error.limit == "header_max_total"
     assert event.error.code == 431
     assert event.error.seen > 200_000_000
     (event,) = peer.send(frame(FrameType.HEADERS, 5, 3, peer.encoder.encode(GET)[:1] + b"\xbe"))

@@ -235,12 +235,12 @@ async def test_fault_tells_every_handler() -> None:
 
 
 FLOODS = {
-    "ping": (frame(6, 0, 0, bytes(8)), "max_control_frames"),
-    "settings": (frame(4, 0, 0), "max_control_frames"),
-    "unknown": (frame(0x20, 0, 0), "max_priority_frames"),
-    "goaway": (frame(7, 0, 0, bytes(8)), "max_control_frames"),
-    "priority": (frame(2, 0, 99, b"\0\0\0\0\x10"), "max_priority_frames"),
-    "window": (frame(8, 0, 0, b"\0\0\0\1"), "max_window_updates"),
+    "ping": (frame(6, 0, 0, bytes(8)), "frame_rate"),
+    "settings": (frame(4, 0, 0), "frame_rate"),
+    "unknown": (frame(0x20, 0, 0), "h2_max_priority_frames"),
+    "goaway": (frame(7, 0, 0, bytes(8)), "frame_rate"),
+    "priority": (frame(2, 0, 99, b"\0\0\0\0\x10"), "h2_max_priority_frames"),
+    "window": (frame(8, 0, 0, b"\0\0\0\1"), "h2_max_window_updates"),
 }
 
 
@@ -275,7 +275,7 @@ async def test_flood_of_continuations_ends_in_enhance_your_calm(
     talk.view.feed(frame(1, 0, 1, b"\x82") + frame(9, 0, 1) * 2000)
     talk.hear()
     assert talk.client.left == [(ErrorCodes.ENHANCE_YOUR_CALM, 0)]
-    assert caps(caplog) == ["max_continuations"]
+    assert caps(caplog) == ["h2_max_continuations"]
     talk.service.close()
 
 
@@ -288,7 +288,7 @@ async def test_flood_of_empty_data_ends_in_enhance_your_calm(
     talk.view.feed(frame(0, 0, stream) * 2000)
     talk.hear()
     assert talk.client.left[-1][0] == ErrorCodes.ENHANCE_YOUR_CALM
-    assert caps(caplog) == ["max_control_frames"]
+    assert caps(caplog) == ["frame_rate"]
     await asyncio.sleep(0)
     talk.service.close()
 
@@ -308,8 +308,8 @@ async def test_rapid_reset_ends_in_enhance_your_calm(
         await asyncio.sleep(0)
     assert talk.view.closed
     assert talk.driver.handlers.running <= 20
-    assert (11).to_bytes(4, "big") + b"max_resets" in talk.view.sent
-    assert caps(caplog) == ["max_resets"]
+    assert (11).to_bytes(4, "big") + b"h2_max_resets" in talk.view.sent
+    assert caps(caplog) == ["h2_max_resets"]
     gate.set()
     for _ in range(4):
         await asyncio.sleep(0)

@@ -230,7 +230,7 @@ async def test_request_beyond_what_is_served_is_answered_with_its_status(
     app = App()
     settings = {"max_body_size": 1000, "header_max_line": 1024, "header_max_total": 4096}
     talk = await Talk(app, **settings).begin()
-    reply = await talk.ask("/", method=method, fields=fields)
+    reply = await talk.ask("/", method=method, fields=fields, content=b"x" * (method == "POST"))
     assert (reply.status, reply.ended) == (status, True)
     assert app.seen == []
     assert (await talk.ask()).status == 200

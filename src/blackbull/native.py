@@ -8,9 +8,10 @@ returns :data:`RequestMessage` and a ``send`` that takes :data:`ResponseMessage`
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, cast
 
 from .connection import Connection
+from .limits import LimitOverrides
 from .messages import (
     InterimResponse,
     Receive,
@@ -22,9 +23,11 @@ from .messages import (
     ResponseStart,
     ResponseTrailers,
 )
+from .protocol.head import RequestHead
 from .response import Response, ResponseMessage, Send
 
 __all__ = [
+    "FindLimits",
     "InterimResponse",
     "NativeApp",
     "NativeHandler",
@@ -38,9 +41,11 @@ __all__ = [
     "ResponseStart",
     "ResponseTrailers",
     "Send",
+    "find_limits",
 ]
 
 NativeHandler: TypeAlias = Callable[[Connection, Receive, Send], Awaitable[None]]
+FindLimits: TypeAlias = Callable[[RequestHead], LimitOverrides | None]
 
 
 class NativeApp(Protocol):
@@ -67,3 +72,12 @@ class NativeApp(Protocol):
 
     async def shutdown(self) -> None:
         """Run after the last connection was closed."""
+
+
+def find_limits(app: NativeApp) -> FindLimits | None:
+    """Return what says which limits *app* sets for a request; None if it sets none for any.
+
+    An application whose requests are not all alike has an attribute ``find_limits``, once it has
+    started: from a request's head to what differs from the settings, before any content is read.
+    """
+    return cast("FindLimits | None", getattr(app, "find_limits", None))

@@ -16,12 +16,14 @@ from blackbull.errors import ConfigurationError
 from blackbull.event import EventDispatcher, EventHandler
 from blackbull.event_aggregator import APP_SHUTDOWN, APP_STARTUP, EventAggregator
 from blackbull.headers import raw
+from blackbull.limits import LimitOverrides
 from blackbull.middleware import Middleware
 from blackbull.middleware.chain import problems
-from blackbull.native import NativeHandler, Receive, Send
+from blackbull.native import FindLimits, NativeHandler, Receive, Send
 from blackbull.observed import observe
 from blackbull.observer import Observer
 from blackbull.protocol.grammar import is_token
+from blackbull.protocol.head import RequestHead
 from blackbull.response import Response
 from blackbull.routing.handler.returns import ReturnConverters
 from blackbull.routing.route import RouteInfo, make_route
@@ -74,6 +76,8 @@ class BlackBull:
         extensions: The extensions by key.
         observers: Who is told what happens, at once: register them before the start.
         worker: The process that serves; whoever serves sets it before the start.
+        find_limits: Returns which limits a request's route sets; None where none does. It is
+            replaced when the application is frozen.
     """
 
     begin: Callable[[Connection], Response | NativeHandler]
@@ -93,6 +97,7 @@ class BlackBull:
         self.observers: list[Observer] = []
         self.worker: Worker = OnlyWorker()
         self.begin = self._begin_first
+        self.find_limits: FindLimits | None = self._find_limits_first
         self._given = self._settings = settings
         self._converters = ReturnConverters()
         self._errors = ErrorResponder(
@@ -114,6 +119,11 @@ class BlackBull:
         name: str = "",
         allow_origins: Iterable[str] | str | None = None,
         max_message_size: int | None = None,
+        max_body_size: int | None = None,
+        body_timeout: float | None = None,
+        body_total_timeout: float | None = None,
+        min_body_rate: float | None = None,
+        request_timeout: float | None = None,
     ) -> Callable[[F], F]:
         """Register the decorated function as the handler of *path*.
 
@@ -125,18 +135,31 @@ class BlackBull:
             name: For :meth:`url_path_for`.
             allow_origins: Whose pages may open the WebSocket: origins, ``"self"``, ``"null"``;
                 None or ``"*"``: all. A client that names no origin is no browser and is let in.
-            max_message_size: Bytes that a message to the WebSocket may have; None: as the
-                settings say.
+            max_message_size: Bytes that a message to the WebSocket may have.
+            max_body_size: Bytes of content that a request may have; 0: none at all.
+            body_timeout: Seconds that the next part of the content may take to arrive; 0: no limit.
+            body_total_timeout: Seconds that it may be waited for in all; 0: no limit.
+            min_body_rate: Bytes per second that must arrive on average; 0: no limit.
+            request_timeout: Seconds until the request fails, handler and all; 0: no limit.
+
+        The last six are as the group says where they are None, and as the settings say without one.
 
         Raises:
             ConfigurationError: another handler has the same path and method.
             RuntimeError: the application has started.
             TypeError: the handler takes something that cannot be given.
-            ValueError: *path*, a method or an origin is malformed, *name* is taken, or an option
-                does not go with *scheme*.
+            ValueError: *path*, a method or an origin is malformed, a limit is negative, *name* is
+                taken, or an option does not go with *scheme*.
         """
         if isinstance(methods, str) and methods.startswith("/"):
             raise ValueError(f"the path is not the first argument: write route(path={methods!r})")
+        limits = LimitOverrides(
+            max_body_size=max_body_size,
+            body_timeout=body_timeout,
+            body_total_timeout=body_total_timeout,
+            min_body_rate=min_body_rate,
+            request_timeout=request_timeout,
+        )
 
         def register(handler: F) -> F:
             self.router.add(
@@ -150,15 +173,42 @@ class BlackBull:
                     scheme=scheme,
                     allow_origins=allow_origins,
                     max_message_size=max_message_size,
+                    limits=limits,
                 )
             )
             return handler
 
         return register
 
-    def group(self, middlewares: Sequence[Middleware] = ()) -> RouteGroup:
-        """Return a group: its routes run inside *middlewares*, the outermost first."""
-        return RouteGroup(self, middlewares)
+    def group(
+        self,
+        middlewares: Sequence[Middleware] = (),
+        *,
+        max_body_size: int | None = None,
+        body_timeout: float | None = None,
+        body_total_timeout: float | None = None,
+        min_body_rate: float | None = None,
+        request_timeout: float | None = None,
+    ) -> RouteGroup:
+        """Return a group of routes.
+
+        Its routes run inside *middlewares*, the outermost first, and have its limits, which are
+        those of :meth:`route`, where they have none of their own.
+
+        Raises:
+            ValueError: a limit is negative.
+        """
+        return RouteGroup(
+            self,
+            middlewares,
+            limits=LimitOverrides(
+                max_body_size=max_body_size,
+                body_timeout=body_timeout,
+                body_total_timeout=body_total_timeout,
+                min_body_rate=min_body_rate,
+                request_timeout=request_timeout,
+            ),
+        )
 
     def use(self, middleware: MiddlewareT) -> MiddlewareT:
         """Let *middleware* run around every request; the first one is the outermost.
@@ -420,6 +470,7 @@ class BlackBull:
         )
         self.events.on_change.append(pipeline.update_quiet)
         self.begin = observe(pipeline.begin, self.observers)
+        self.find_limits = self.router.limits_finder()
 
     async def startup(self) -> None:
         """Freeze, start the extensions, run the startup hooks.
@@ -545,6 +596,13 @@ class BlackBull:
         except Exception as error:
             return self._errors.reply(conn, error)
         return self.begin(conn)
+
+    def _find_limits_first(self, head: RequestHead) -> LimitOverrides | None:
+        try:
+            self.freeze()
+        except Exception:
+            return None  # begin() tells what is wrong
+        return None if self.find_limits is None else self.find_limits(head)
 
     def _all_middlewares(self) -> list[Middleware]:
         of_routes = (item for route in self.router.routes for item in route.middlewares)

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from blackbull.connection import Connection
-from blackbull.errors import ClientDisconnected, ConfigurationError
+from blackbull.errors import ClientDisconnected, ConfigurationError, HTTPException
 from blackbull.headers import Field
 from blackbull.native import (
     InterimResponse,
@@ -29,6 +29,7 @@ from blackbull.native import (
 )
 from blackbull.response import Response
 
+from .content_bound import ContentBound
 from .messages import (
     misuse,
     parse_request_event,
@@ -102,9 +103,16 @@ async def _serve_http(
 ) -> None:
     # A host does not tell which requests share a connection.
     conn = to_connection(scope, connection_id=uuid.uuid4().hex)
-    exchange = Exchange(conn, receive, send)
+    bound = ContentBound(app, conn)
+    exchange = Exchange(conn, receive, send, bound=bound)
     conn.receive = exchange.receive
     try:
+        try:
+            bound.check_announced()
+        except HTTPException as error:
+            # Nobody has looked at the request yet, so that nobody can have an opinion.
+            await exchange.send(Response(f"{error.detail}\n", error.status, "text/plain"))
+            return
         answer = app.begin(conn)
         if isinstance(answer, Response):
             await exchange.send(answer)
@@ -149,21 +157,28 @@ class Exchange:
         conn: The request.
         receive: The host's.
         send: The host's.
+        bound: How much content there may be.
 
     Spec:
         ASGI HTTP & WebSocket 2.4
     """
 
     __slots__ = (
-        "_arriving", "_beat", "_cancellable", "_cancelled", "_conn", "_failure", "_handler",
-        "_left", "_parked", "_receive", "_send", "_spoken_at", "_state", "_trailers", "_turn",
-        "_without_content",
+        "_arriving", "_beat", "_bound", "_cancellable", "_cancelled", "_conn", "_failure",
+        "_handler", "_left", "_parked", "_receive", "_send", "_spoken_at", "_state", "_trailers",
+        "_turn", "_without_content",
     )  # fmt: skip
 
     def __init__(
-        self, conn: Connection, receive: ASGIReceiveCallable, send: ASGISendCallable
+        self,
+        conn: Connection,
+        receive: ASGIReceiveCallable,
+        send: ASGISendCallable,
+        *,
+        bound: ContentBound,
     ) -> None:
         self._conn = conn
+        self._bound = bound
         self._receive = receive
         self._send = send
         self._state: int = _WAITING
@@ -187,6 +202,7 @@ class Exchange:
 
         Raises:
             Exception: whatever the host's ``receive`` raises.
+            HTTPException: 413, there is more content than there may be.
             LocalProtocolError: the host broke ASGI.
         """
         while True:
@@ -195,6 +211,8 @@ class Exchange:
                 self._parked = None
                 if self._cancellable:
                     self._listen()
+                if parked.data:
+                    self._bound.count(len(parked.data))
                 return parked
             if self._left:
                 return RequestDisconnected()

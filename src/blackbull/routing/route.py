@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 from blackbull.errors import BlackBullError
+from blackbull.limits import LimitOverrides
 from blackbull.protocol.grammar import is_token
 
 from .handler.plan import Immediate, Plan, compile_handler
@@ -63,6 +64,7 @@ class Route:
         scheme: ``"http"`` or ``"websocket"``.
         origins: Who may open the WebSocket; None: everybody.
         max_message_size: Bytes that a message from the client may have; None: as the settings say.
+        limits: What requests may take, where it is not as the settings say.
 
     Attributes:
         pattern: The parsed path; None for a regular expression.
@@ -74,8 +76,8 @@ class Route:
     """
 
     __slots__ = (
-        "handler", "immediate", "max_message_size", "methods", "middlewares", "name", "origins",
-        "path", "pattern", "placeholders", "plan", "scheme",
+        "handler", "immediate", "limits", "max_message_size", "methods", "middlewares", "name",
+        "origins", "path", "pattern", "placeholders", "plan", "scheme",
     )  # fmt: skip
 
     def __init__(
@@ -90,6 +92,7 @@ class Route:
         scheme: str = "http",
         origins: Origins | None = None,
         max_message_size: int | None = None,
+        limits: LimitOverrides | None = None,
     ) -> None:
         self.methods = method_names(methods)
         self.path = path
@@ -102,6 +105,7 @@ class Route:
         self.scheme = str(scheme)
         self.origins = origins
         self.max_message_size = max_message_size
+        self.limits = limits or None
         self.immediate: Immediate | None = None if self.middlewares else plan.immediate
 
     @property
@@ -143,6 +147,7 @@ def make_route(
     scheme: str = "http",
     allow_origins: Iterable[str] | str | None = None,
     max_message_size: int | None = None,
+    limits: LimitOverrides | None = None,
 ) -> Route:
     """Return the route for *handler*, compiled; see :class:`Route` for the arguments.
 
@@ -156,6 +161,10 @@ def make_route(
     if scheme == WEBSOCKET:
         if method_names(methods) != ("GET",):
             raise ValueError(f"{path!r} is a WebSocket: it has no methods, leave them out")
+        if limits:
+            raise ValueError(
+                f"{path!r} is a WebSocket: of a request's limits it has none but max_message_size"
+            )
         if max_message_size is not None and max_message_size <= 0:
             raise ValueError(f"max_message_size is a number of bytes, not {max_message_size}")
         plan = compile_websocket_handler(handler, placeholders=placeholders)
@@ -175,6 +184,7 @@ def make_route(
         scheme=scheme,
         origins=None if allow_origins is None else Origins(allow_origins),
         max_message_size=max_message_size,
+        limits=limits,
     )
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from typing import TypeAlias
 
 from blackbull.errors import ConfigurationError
+from blackbull.limits import LimitOverrides
+from blackbull.native import FindLimits
+from blackbull.protocol.head import RequestHead
 
 from .route import (
     Match,
@@ -21,6 +25,9 @@ from .validate import problems
 
 Table: TypeAlias = dict[str, Route]
 """Routes of one path, by method."""
+
+StaticLimits: TypeAlias = dict[str, dict[str, LimitOverrides | None]]
+"""What routes without placeholders say about their requests, by path and method."""
 
 # A longer path is looked up each time: what a client sends must not fill the memory.
 MAX_REMEMBERED_PATH = 256
@@ -134,6 +141,28 @@ class Router:
             if "GET" in table:
                 table.setdefault("HEAD", table["GET"])
 
+    def limits_finder(self) -> FindLimits | None:
+        """Return what finds the limits that a request's route sets; None if no route sets any."""
+        limited = [route for route in self.routes if route.limits is not None]
+        if not limited:
+            return None
+        static = {
+            path: {method: route.limits for method, route in table.items()}
+            for path, table in self.static.items()
+        }
+        if all(route.pattern is not None and route.pattern.is_static for route in limited):
+            return functools.partial(_find_static, static)
+        return functools.partial(self._find_limits, static)
+
+    def _find_limits(self, static: StaticLimits, head: RequestHead) -> LimitOverrides | None:
+        table = static.get(head.path)
+        if table is not None and head.method in table:
+            return table[head.method]
+        try:
+            return self.find(head.method, head.path).route.limits
+        except (PathNotRegistered, MethodNotApplicable):
+            return None
+
     def validate(self) -> None:
         """Check every route.
 
@@ -211,3 +240,8 @@ class Router:
             self._older = self._recent
             self._recent = {}
         self._recent[key] = match
+
+
+def _find_static(static: StaticLimits, head: RequestHead) -> LimitOverrides | None:
+    table = static.get(head.path)
+    return None if table is None else table.get(head.method)

@@ -134,6 +134,8 @@ class Server:
         try:
             await self._bind(loop)
             await self.app.startup()
+            if self._service is not None:
+                self._service.adopt_limits()
             await self._sockets.accept()
         except BaseException:
             self._close_listeners()

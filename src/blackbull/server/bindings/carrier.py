@@ -26,10 +26,9 @@ class HTTP1Carrier(Carrier):
     Attributes:
         conn: The request.
         lost: The client is gone.
-        awaits_content: Never: the request is complete.
     """
 
-    __slots__ = ("_consumer", "_joined", "_rest", "awaits_content", "conn", "lost")
+    __slots__ = ("_consumer", "_joined", "_rest", "conn", "lost")
 
     def __init__(self, consumer: HTTP1Consumer, conn: Connection) -> None:
         self._consumer = consumer
@@ -37,7 +36,6 @@ class HTTP1Carrier(Carrier):
         self._rest = b""
         self.conn = conn
         self.lost = False
-        self.awaits_content = False
 
     # What the new protocol calls
 

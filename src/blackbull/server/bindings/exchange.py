@@ -28,6 +28,7 @@ class Exchange(ABC):
     Attributes:
         service: As above.
         conn: As above.
+        limits: What bounds the request.
         task: What runs the handler; None before it does.
         lost: The client is gone, or was refused.
         awaits_content: The handler waits for content.
@@ -35,12 +36,15 @@ class Exchange(ABC):
 
     __slots__ = (
         "_beats", "_cancelled", "_heartbeat", "_received", "_silence", "_start", "_timeout",
-        "_waited", "_waiter", "awaits_content", "conn", "lost", "service", "task",
+        "_waited", "_waiter", "awaits_content", "conn", "limits", "lost", "service", "task",
     )  # fmt: skip
 
     def __init__(self, service: HTTPService, conn: Connection) -> None:
         self.service = service
         self.conn = conn
+        self.limits = (
+            service.request_limits if service.find_limits is None else service.limits_of(conn.head)
+        )
         self._received = 0
         self._waited = 0.0
         self._waiter: asyncio.Future[None] | None = None
@@ -57,7 +61,7 @@ class Exchange(ABC):
     def run(self, handler: NativeHandler) -> None:
         """Start *handler* in a task."""
         service = self.service
-        seconds = service.settings.request_timeout
+        seconds = self.limits.request_timeout
         if seconds > 0:
             self._timeout = service.loop.call_later(seconds, self._timed_out, seconds)
         self.conn.receive = self.receive
@@ -136,6 +140,24 @@ class Exchange(ABC):
         if self._start is not None and self._start.cancel_on_disconnect:
             self._cancel()
 
+    @property
+    def patience(self) -> float:
+        """How many seconds the client may take for its next bytes; 0: as many as it likes."""
+        limits = self.limits
+        part, total = limits.body_timeout, limits.body_total_timeout
+        if total <= 0:
+            return part
+        left = max(total - self._waited, 0.001)
+        return min(part, left) if part > 0 else left
+
+    def out_of_patience(self) -> LimitExceeded:
+        """Return the error for a client whose time is over."""
+        limits = self.limits
+        part, total = limits.body_timeout, limits.body_total_timeout
+        if part > 0 and (total <= 0 or part <= total - self._waited):
+            return too_slow("body_timeout", allowed=part, seen=part)
+        return too_slow("body_total_timeout", allowed=total, seen=total)
+
     # What each version of HTTP does in its own way
 
     @abstractmethod
@@ -158,11 +180,14 @@ class Exchange(ABC):
             self._beats = True
             self._beat()
 
-    def _check_rate(self, arrived: int) -> None:
-        """Refuse the client if its content comes too slowly; *arrived* bytes were not taken yet."""
-        settings = self.service.settings
-        rate = settings.min_body_rate
-        if rate <= 0 or self._waited <= settings.min_body_rate_grace:
+    def _check_pace(self, arrived: int) -> None:
+        """Refuse a client whose content takes too long; *arrived* bytes were not taken yet."""
+        limits = self.limits
+        if 0 < limits.body_total_timeout < self._waited:
+            self.refuse(self.out_of_patience())
+            return
+        rate = limits.min_body_rate
+        if rate <= 0 or self._waited <= self.service.settings.min_body_rate_grace:
             return
         seen = (self._received + arrived) / self._waited
         if seen < rate:

@@ -164,7 +164,7 @@ class HTTP1Consumer(Consumer):
         elif phase == _HEAD:
             self.refuse(_timed_out("header_timeout", settings.header_timeout))
         elif isinstance(self.exchange, HTTP1Exchange):
-            self.exchange.refuse(_timed_out("body_timeout", settings.body_timeout))
+            self.exchange.refuse(self.exchange.out_of_patience())
         else:
             self._view.abort()
 
@@ -466,9 +466,10 @@ class HTTP1Consumer(Consumer):
         settings = self.service.settings
         if self.write_paused:
             return
-        if self.exchange is not None:
-            if self.exchange.awaits_content:
-                self._enter(_BODY, settings.body_timeout)
+        exchange = self.exchange
+        if exchange is not None:
+            if isinstance(exchange, HTTP1Exchange) and exchange.awaits_content:
+                self._enter(_BODY, exchange.patience)
             else:
                 self._phase = _HANDLER
                 self._view.deadline.clear()

@@ -192,7 +192,7 @@ class HTTP1Exchange(Exchange):
             if consumer.exchange is self:
                 consumer.rearm()
         if not self.lost:
-            self._check_rate(machine.buffered - before)
+            self._check_pace(machine.buffered - before)
 
 
 def incomplete() -> RemoteProtocolError:

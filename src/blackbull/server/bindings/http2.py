@@ -35,6 +35,7 @@ class HTTP2Binding(ProtocolBinding):
         self.parser = HeadParser(
             limits_of(service.settings), connect_protocol=service.settings.h2_enable_websocket
         )
+        service.add_parser(self.parser)
 
     def detect(self, prefix: bytes, alpn: str | None) -> bool | None:
         """Claim what begins with the client's preface (RFC 9113 §3.4)."""

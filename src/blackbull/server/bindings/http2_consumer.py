@@ -33,7 +33,6 @@ from blackbull.protocol.http2 import (
 from blackbull.response import Response
 
 from .complaints import Complaints
-from .exchange import too_slow
 from .http2_exchange import HTTP2Exchange, HTTP2Request
 from .http2_handlers import Handlers
 from .http2_tunnel import HTTP2Tunnel
@@ -529,12 +528,10 @@ class HTTP2Consumer(Consumer):
 
     def _check_streams(self, now: float) -> None:
         """End the requests whose client does not go on with them."""
-        settings = self.service.settings
-        timeout = settings.body_timeout
         for exchange in list(self.handlers.open.values()):
-            if exchange.awaits_content and 0 < timeout <= now - exchange.waits_since:
-                exchange.refuse(too_slow("body_timeout", allowed=timeout, seen=timeout))
-        if settings.write_timeout > 0 and not self.write_paused:
+            if exchange.awaits_content and 0 < exchange.patience <= now - exchange.waits_since:
+                exchange.refuse(exchange.out_of_patience())
+        if self.service.settings.write_timeout > 0 and not self.write_paused:
             for stream_id in self._stalls.look():
                 self._end_stalled(stream_id)
 

@@ -94,8 +94,8 @@ class HTTP2Exchange(Exchange):
     """
 
     __slots__ = (
-        "_consumer", "_continued", "_credited", "_ended", "_parts", "_request_trailers", "_room",
-        "_size", "_trailers", "complete", "stream_id", "waits_since", "whole",
+        "_consumer", "_continued", "_credited", "_ended", "_late", "_parts", "_request_trailers",
+        "_room", "_size", "_trailers", "complete", "stream_id", "waits_since", "whole",
     )  # fmt: skip
 
     conn: HTTP2Request
@@ -121,6 +121,7 @@ class HTTP2Exchange(Exchange):
         self._credited = False  # the client got its credit for the content already
         self._continued = False
         self._room: asyncio.Future[None] | None = None
+        self._late: asyncio.TimerHandle | None = None
         self.complete = False
         self.waits_since = 0.0
 
@@ -273,6 +274,10 @@ class HTTP2Exchange(Exchange):
         trailers = self._request_trailers if self.whole else ()
         return RequestBody(data, more=not self.whole, trailers=trailers)
 
+    def _come_late(self) -> None:
+        if self.awaits_content and not self.lost:
+            self.refuse(self.out_of_patience())
+
     async def _drain(self) -> None:
         if self._room is None:
             self._room = self.service.loop.create_future()
@@ -291,13 +296,19 @@ class HTTP2Exchange(Exchange):
             if not consumer.machine.response_started(self.stream_id):
                 consumer.machine.send_informational(self.stream_id, 100)
                 consumer.flush_soon()
-        loop = self.service.loop
+        service = self.service
+        loop = service.loop
         self.awaits_content = True
         self.waits_since = loop.time()
+        if self.limits is not service.request_limits and self.patience > 0:
+            # The connection looks at its streams as often as the settings make necessary.
+            self._late = loop.call_later(self.patience, self._come_late)
         try:
             await self._wait()
         finally:
             self.awaits_content = False
+            if self._late is not None:
+                self._late.cancel()
             self._waited += loop.time() - self.waits_since
         if not self.lost:
-            self._check_rate(self._size)
+            self._check_pace(self._size)

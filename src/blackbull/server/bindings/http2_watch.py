@@ -52,7 +52,8 @@ class Watch:
     def __init__(self, deadline: Deadline, settings: Settings, *, now: float) -> None:
         self._deadline = deadline
         self._settings = settings
-        times = [t for t in (settings.write_timeout, settings.body_timeout) if t > 0]
+        waits = (settings.write_timeout, settings.body_timeout, settings.body_total_timeout)
+        times = [seconds for seconds in waits if seconds > 0]
         self._streams_interval = min(times) / LOOKS if times else inf
         self._due = [inf] * 6
         self._armed = inf

@@ -9,14 +9,16 @@ import sys
 import time
 from collections.abc import Coroutine, Sequence
 from email.utils import formatdate
-from typing import Final
+from typing import Final, Protocol
 
 from blackbull.abc import ConnectionView
 from blackbull.config import Settings
 from blackbull.connection import Connection
+from blackbull.limits import LimitOverrides, RequestLimits
 from blackbull.log import LimitLog
-from blackbull.native import NativeApp
+from blackbull.native import FindLimits, NativeApp, find_limits
 from blackbull.observer import Observer, tell
+from blackbull.protocol.head import BodyLimit, RequestHead
 from blackbull.protocol.http1 import HeadParser, HTTP1Limits
 
 from .upgrade import Upgrade
@@ -24,6 +26,12 @@ from .upgrade import Upgrade
 logger = logging.getLogger("blackbull.server")
 
 EAGER: Final = sys.version_info >= (3, 12)
+
+
+class BodyLimited(Protocol):
+    """A parser of heads, which knows how much content a request may have."""
+
+    body_limit: BodyLimit | None
 
 
 class HTTPService:
@@ -40,13 +48,16 @@ class HTTPService:
         context: Where callbacks run that belong to no request.
         date: The ``date`` field line and the empty line that ends a head; made every second.
         date_value: The value of the ``date`` field.
+        find_limits: What requests may differ in from *request_limits*; None: in nothing.
+        request_limits: What bounds a request, by the settings.
         secure_parser: The same as ``parser``, for connections with TLS.
         upgrades: What an HTTP/1.1 connection can be switched to, by lower-case token.
     """
 
     __slots__ = (
-        "_ticker", "app", "context", "date", "date_value", "limit_log", "loop", "observers",
-        "parser", "secure_parser", "settings", "tasks", "upgrades",
+        "_merged", "_parsers", "_ticker", "app", "context", "date", "date_value", "find_limits",
+        "limit_log", "loop", "observers", "parser", "request_limits", "secure_parser", "settings",
+        "tasks", "upgrades",
     )  # fmt: skip
 
     def __init__(
@@ -70,6 +81,11 @@ class HTTPService:
         )
         self.parser = HeadParser(bounds)
         self.secure_parser = HeadParser(bounds, secure=True)
+        self.request_limits = RequestLimits.from_settings(settings)
+        self.find_limits: FindLimits | None = None
+        self._merged: dict[LimitOverrides, RequestLimits] = {}
+        self._parsers: list[BodyLimited] = [self.parser, self.secure_parser]
+        self.adopt_limits()
         self.tasks: set[asyncio.Task[None]] = set()
         self.upgrades: dict[bytes, Upgrade] = {}
         self.context = contextvars.copy_context()
@@ -92,6 +108,31 @@ class HTTPService:
             self.observers,
             lambda each: each.refused(status, view.protocol, peer=view.peername, conn=conn),
         )
+
+    def add_parser(self, parser: BodyLimited) -> None:
+        """Let *parser* know how much content a request may have."""
+        self._parsers.append(parser)
+        self.adopt_limits()
+
+    def adopt_limits(self) -> None:
+        """Ask the application which limits it sets for its requests: it has started."""
+        self.find_limits = find_limits(self.app)
+        for parser in self._parsers:
+            parser.body_limit = None if self.find_limits is None else self._max_body_size
+
+    def limits_of(self, head: RequestHead) -> RequestLimits:
+        """Return what bounds the request with *head*."""
+        find = self.find_limits
+        overrides = None if find is None else find(head)
+        if overrides is None:
+            return self.request_limits
+        merged = self._merged.get(overrides)
+        if merged is None:
+            merged = self._merged[overrides] = self.request_limits.overridden(overrides)
+        return merged
+
+    def _max_body_size(self, head: RequestHead) -> int:
+        return self.limits_of(head).max_body_size
 
     def spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         """Run *work* as a task, at once where the interpreter can start tasks eagerly."""

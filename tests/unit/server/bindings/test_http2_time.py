@@ -418,7 +418,8 @@ def test_watch_looks_at_streams_while_there_are_some() -> None:
 
 
 def test_watch_without_timeouts_waits_for_ever() -> None:
-    watched, deadline = watch(header_timeout=0, write_timeout=0, body_timeout=0, h2_idle_timeout=0)
+    names = ("header", "write", "body", "body_total", "h2_idle")
+    watched, deadline = watch(**{f"{name}_timeout": 0 for name in names})
     watched.hear(100.0, head=True, busy=True)
     watched.pause(100.0)
     assert deadline.seconds is None

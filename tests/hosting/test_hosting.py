@@ -90,6 +90,16 @@ def test_answer_on_another_server_has_the_same_fields(
     assert comparable(case.send(client)) == comparable(case.send(clients[reference]))
 
 
+@pytest.mark.parametrize("direction", OURS)
+@pytest.mark.parametrize(("size", "status"), [(10, 200), (11, 413)])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_content_on_every_server_is_bounded_by_its_route(
+    client: httpx.Client, size: int, status: int, chunked: bool
+) -> None:
+    answer = Case("small", "/small", "POST", content=b"x" * size, chunked=chunked).send(client)
+    assert answer.status_code == status
+
+
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_method_not_allowed_in_every_direction_names_the_allowed(client: httpx.Client) -> None:
     allowed = client.get("/echo").headers["allow"].split(", ")

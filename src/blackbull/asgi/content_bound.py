@@ -63,6 +63,7 @@ class ContentBound:
                 path=self._conn.path,
                 requested=size,
                 allowed=self._most,
+                key=self._conn.connection_id,
             )
             raise HTTPException(413, f"max_body_size: {size} exceeds {self._most}")
 

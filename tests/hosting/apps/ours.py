@@ -61,6 +61,11 @@ async def echo(body: bytes) -> Response:
     return Response(body, content_type="application/octet-stream")
 
 
+@app.route(methods=["POST"], path="/small", max_body_size=10)
+async def small(body: bytes) -> Response:
+    return Response(body, content_type="application/octet-stream")
+
+
 @app.route(methods=["POST"], path="/count")
 async def count(conn: Connection) -> Response:
     total = 0

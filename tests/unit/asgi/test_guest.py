@@ -4,8 +4,10 @@ import asyncio
 
 import pytest
 
+from blackbull import BlackBull
 from blackbull.asgi import serve_scope
 from blackbull.asgi.types import ASGISendEvent
+from blackbull.config import Settings
 from blackbull.connection import Connection
 from blackbull.errors import ClientDisconnected, ConfigurationError, LocalProtocolError
 from blackbull.native import (
@@ -376,3 +378,47 @@ async def test_lifespan_of_a_broken_host_raises() -> None:
     server = ASGIServer(SHUTDOWN)
     with pytest.raises(LocalProtocolError, match=r"lifespan\.startup"):
         await serve_scope(App(Response("x")), {"type": "lifespan"}, server.receive, server.send)
+
+
+def bounded(served: list[bytes]) -> BlackBull:
+    app = BlackBull(settings=Settings(max_body_size=5))
+
+    @app.route("POST", "/")
+    @app.route("POST", "/large", max_body_size=10)
+    @app.route("POST", "/items/{n:int}", max_body_size=2)
+    async def echo(conn: Connection) -> bytes:
+        served.append(await conn.body())
+        return b"taken"
+
+    return app
+
+
+@spec("RFC 9110 §15.5.14")
+@pytest.mark.parametrize("announced", [True, False])
+@pytest.mark.parametrize(
+    ("path", "size", "status"),
+    [
+        ("/", 5, 200), ("/", 6, 413), ("/large", 10, 200), ("/large", 11, 413),
+        ("/items/1", 2, 200), ("/items/1", 3, 413), ("/items/x", 6, 413),
+    ],
+)  # fmt: skip
+async def test_content_beyond_what_route_or_settings_allow_is_413(
+    caplog: pytest.LogCaptureFixture, path: str, size: int, status: int, announced: bool
+) -> None:
+    served: list[bytes] = []
+    half = size // 2
+    server = ASGIServer(
+        {"type": "http.request", "body": b"x" * half, "more_body": True},
+        {"type": "http.request", "body": b"x" * (size - half), "more_body": False},
+    )
+    length = (b"content-length", b"%d" % size)
+    fields = [length if announced else (b"transfer-encoding", b"chunked")]
+    scope = http_scope(method="POST", path=path, headers=fields)
+    await serve_scope(bounded(served), scope, server.receive, server.send)
+    if path == "/items/x" and not announced:
+        status = 404
+    assert server.sent[0]["status"] == status
+    assert served == ([b"x" * size] if status == 200 else [])
+    records = [record for record in caplog.records if record.name == "blackbull.caps"]
+    assert [record.__dict__["scope_path"] for record in records] == [path] * (status == 413)
+    assert len(server.events) == (2 if announced and status == 413 else 0 if status != 404 else 2)

@@ -6,12 +6,12 @@ import asyncio
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import uvloop
 
-from blackbull import BlackBull
+from blackbull import BlackBull, Listener
 from blackbull.config import Settings
 from blackbull.server import Server
 from tests.certificates import HOST
@@ -29,6 +29,7 @@ class Serving:
         app: What it serves.
         loop: ``"asyncio"`` or ``"uvloop"``.
         ssl_context: TLS for it.
+        listeners: Where it listens.
         settings: Its settings.
     """
 
@@ -38,12 +39,14 @@ class Serving:
         loop: str,
         *,
         ssl_context: ssl.SSLContext | None = None,
+        listeners: Sequence[Listener] | None = None,
         **settings: object,
     ) -> None:
         self.server: Server
         self._app = app
         self._settings = Settings(port=0, **settings)  # type: ignore[arg-type]
         self._ssl_context = ssl_context
+        self._listeners = listeners
         self._ready = threading.Event()
         self._runner = asyncio.Runner(loop_factory=LOOPS[loop])
         self._error: BaseException | None = None
@@ -77,7 +80,12 @@ class Serving:
         self._loop = asyncio.get_running_loop()
         problems: list[object] = []
         self._loop.set_exception_handler(lambda _, context: problems.append(context))
-        self.server = Server(self._app, settings=self._settings, ssl_context=self._ssl_context)
+        self.server = Server(
+            self._app,
+            settings=self._settings,
+            ssl_context=self._ssl_context,
+            listeners=self._listeners,
+        )
         await self.server.start()
         self._ready.set()
         await self._stop.wait()

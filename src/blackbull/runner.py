@@ -9,7 +9,7 @@ import signal
 import ssl
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Final, TypeAlias
 
 from blackbull.asgi.host import as_native_app
 from blackbull.cli.flags import Flags, parse_flags, said
+from blackbull.cli.places import describe_listeners, find_listeners
 from blackbull.cli.target import describe
 from blackbull.config import (
     Found,
@@ -32,17 +33,12 @@ from blackbull.config import (
 from blackbull.errors import BlackBullError, ConfigurationError, MissingExtra
 from blackbull.native import NativeApp
 from blackbull.openapi import OpenAPIExtension
-from blackbull.server.listening import Listening
 from blackbull.server.server import Server
 from blackbull.server.workers.reload import is_child, supervise
-from blackbull.transport.where import host_port
+from blackbull.transport.listener import Listener
 
 # OpenAPIExtension is for app.enable_openapi(), whose layer may not reach up to it.
 __all__ = ["OpenAPIExtension", "run"]
-
-WEB: Final = ("http", "http1", "http2")
-EVERY: Final = {"0.0.0.0": "IPv4 only", "::": "IPv6 only"}
-"""What the addresses that stand for every interface mean."""
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -63,6 +59,7 @@ def run(
     sni: KeyPairs | None = None,
     ssl_context: ssl.SSLContext | None = None,
     http: bool = True,
+    listeners: Sequence[Listener] | None = None,
     max_connections: int | None = None,
     bind: str | Sequence[str] | None = None,
     config: str | None = None,
@@ -87,6 +84,7 @@ def run(
         sni: Certificate chain and key by the server name that a client asks for.
         ssl_context: Used as it is, instead of all of these files.
         http: Listen for HTTP; False: only protocols with a port of their own are served.
+        listeners: Where to listen, and what is spoken there, instead of *bind*.
         max_connections: Connections served at a time, more are refused; 0: as open files allow.
         bind: Where to listen, instead of *host* and *port*: ``"0.0.0.0:8000"``, ``":8000"``,
             ``"[::1]:8000"``, ``"unix:/run/app.sock"``, ``"fd://3"``; one of these or several.
@@ -107,7 +105,10 @@ def run(
             )
             if password is not None:
                 settings = replace(settings, password=password)
-            status = run_with(app, settings, ssl_context=ssl_context, http=http)
+            where = find_listeners(
+                app, settings, given=listeners, said=said(given), flags=said(flags)
+            )
+            status = run_with(app, settings, ssl_context=ssl_context, http=http, listeners=where)
     except BlackBullError as error:
         say(" ".join(str(error).split()))
         raise SystemExit(1) from error
@@ -127,7 +128,12 @@ def find(app: object) -> dict[str, Found]:
 
 
 def run_with(
-    app: object, settings: Settings, *, ssl_context: ssl.SSLContext | None, http: bool
+    app: object,
+    settings: Settings,
+    *,
+    ssl_context: ssl.SSLContext | None,
+    http: bool,
+    listeners: Sequence[Listener] | None = None,
 ) -> int:
     """Serve *app* as *settings* say until a signal ends it.
 
@@ -143,7 +149,9 @@ def run_with(
         return supervise(say, drain_timeout=settings.drain_timeout)
     log_to_stderr()
     with asyncio.Runner(loop_factory=loop_factory(settings)) as loop_runner:
-        serving = serve(as_native_app(app), settings, ssl_context=ssl_context, http=http)
+        serving = serve(
+            as_native_app(app), settings, ssl_context=ssl_context, http=http, listeners=listeners
+        )
         return loop_runner.run(serving)
 
 
@@ -207,6 +215,7 @@ async def serve(
     *,
     ssl_context: ssl.SSLContext | None = None,
     http: bool = True,
+    listeners: Sequence[Listener] | None = None,
 ) -> int:
     """Start, say where, and serve until a signal; then let what is under way end.
 
@@ -217,7 +226,7 @@ async def serve(
         ConfigurationError: a listener cannot be opened.
         LifespanFailed: the application's startup or shutdown raised.
     """
-    server = Server(app, settings=settings, ssl_context=ssl_context, http=http)
+    server = Server(app, settings=settings, ssl_context=ssl_context, http=http, listeners=listeners)
     with Signals(asyncio.get_running_loop()) as signals:
         if not await signals.unless_stopped(start(server)):
             return 0
@@ -293,29 +302,6 @@ class Signals:
             self._loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_DFL)
         self.stop.set()
-
-
-def describe_listeners(listening: Iterable[Listening]) -> str:
-    """Return one line that says where each protocol is to be reached."""
-    return "serving " + ", ".join(
-        f"{each.protocol} on {describe_address(each)}" for each in listening
-    )
-
-
-def describe_address(listening: Listening) -> str:
-    """Return the address as people type it, and what an address that stands for many means."""
-    host, port = listening.address
-    if port is None:
-        return f"unix:{host}"
-    address = host_port("*" if listening.dual_stack else host, port)
-    notes = [EVERY[host]] if host in EVERY and not listening.dual_stack else []
-    if listening.dual_stack:
-        notes.append("IPv4 and IPv6")
-    if listening.protocol in WEB:
-        address = f"{'https' if listening.tls else 'http'}://{address}"
-    elif listening.tls:
-        notes.insert(0, "TLS")
-    return f"{address} ({'; '.join(notes)})" if notes else address
 
 
 def say(line: str) -> None:

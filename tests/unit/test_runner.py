@@ -17,7 +17,6 @@ from blackbull import BlackBull, runner
 from blackbull.asgi.host import HostedApp
 from blackbull.config import Settings
 from blackbull.errors import ConfigurationError, MissingExtra
-from blackbull.server.listening import Listening
 
 
 @pytest.fixture
@@ -25,7 +24,9 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     """The settings that would have been served with."""
     calls: list[Settings] = []
 
-    async def serve(app: object, settings: Settings, *, ssl_context: object, http: bool) -> int:
+    async def serve(
+        app: object, settings: Settings, *, ssl_context: object, http: bool, listeners: object
+    ) -> int:
         calls.append(settings)
         return 0
 
@@ -236,29 +237,6 @@ def test_loop_factory_without_uvloop_depends_on_the_wish(monkeypatch: pytest.Mon
     assert runner.loop_factory(Settings()) is None
     with pytest.raises(MissingExtra, match=r"blackbull\[standard\]"):
         runner.loop_factory(replace(Settings(), uvloop=True))
-
-
-@pytest.mark.parametrize(
-    ("listening", "expected"),
-    [
-        (Listening("http", ("127.0.0.1", 8000), False), "http on http://127.0.0.1:8000"),
-        (Listening("http", ("::1", 8000), True), "http on https://[::1]:8000"),
-        (Listening("http", ("/run/app.sock", None), False), "http on unix:/run/app.sock"),
-        (Listening("echo", ("127.0.0.1", 9000), False), "echo on 127.0.0.1:9000"),
-        (Listening("echo", ("::1", 9000), True), "echo on [::1]:9000 (TLS)"),
-    ],
-)
-def test_start_up_line_says_where_each_protocol_is(listening: Listening, expected: str) -> None:
-    assert runner.describe_listeners([listening]) == f"serving {expected}"
-
-
-def test_start_up_line_names_every_listener() -> None:
-    both = [
-        Listening("http", ("127.0.0.1", 8000), False),
-        Listening("echo", ("127.0.0.1", 9000), False),
-    ]
-    line = "serving http on http://127.0.0.1:8000, echo on 127.0.0.1:9000"
-    assert runner.describe_listeners(both) == line
 
 
 @contextmanager

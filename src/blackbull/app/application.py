@@ -40,6 +40,7 @@ from .pipeline import Pipeline
 if TYPE_CHECKING:
     from ssl import SSLContext
 
+    from blackbull.transport.listener import Listener
     from blackbull.transport.tls import TLSOption
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -540,6 +541,7 @@ class BlackBull:
         sni: KeyPairs | None = None,
         ssl_context: SSLContext | None = None,
         http: bool = True,
+        listeners: Sequence[Listener] | None = None,
         max_connections: int | None = None,
         bind: str | Sequence[str] | None = None,
         config: str | None = None,
@@ -561,6 +563,7 @@ class BlackBull:
             sni: Certificate chain and key by the server name that a client asks for.
             ssl_context: Used as it is, instead of all of these files.
             http: Listen for HTTP; False: only protocols with a port of their own are served.
+            listeners: Where to listen, and what is spoken there, instead of *bind*.
             max_connections: Connections served at a time; 0: as open files allow.
             bind: Where to listen, instead of *host* and *port*: ``"0.0.0.0:8000"``,
                 ``"unix:/run/app.sock"``, ``"fd://3"``, ...; one of these or several.
@@ -585,6 +588,7 @@ class BlackBull:
             http=http,
             max_connections=max_connections,
             bind=bind,
+            listeners=listeners,
             config=config,
             argv=argv,
         )

@@ -11,7 +11,7 @@ from typing import Final
 from blackbull.errors import ConfigurationError
 from blackbull.runner import run
 
-from .flags import Flags, Parser, add_flags, to_flags
+from .flags import Parser, add_flags
 from .target import load_app
 
 DESCRIPTION = "Serve a BlackBull application, or any ASGI 3.0 application."
@@ -79,16 +79,8 @@ def serve_target(arguments: list[str]) -> None:
         raise ConfigurationError(
             "which application? say module:attribute; 'blackbull --help' lists the flags"
         )
-    flags = to_flags(found)
-    serve(load_app(found.target), flags)
-
-
-def serve(app: object, flags: Flags) -> None:
-    """Serve *app* as *flags* say, until a signal ends it."""
-    run(app, host=flags.host, port=flags.port, certfile=flags.certfile, keyfile=flags.keyfile,
-        workers=flags.workers, reload=flags.reload, client_ca=flags.client_ca, sni=flags.sni,
-        bind=flags.bind, max_connections=flags.max_connections, config=flags.config,
-        argv=())  # fmt: skip
+    # The flags stay flags: they go before whatever the application says.
+    run(load_app(found.target), argv=arguments)
 
 
 def make_parser() -> Parser:

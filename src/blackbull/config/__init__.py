@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from .activation import Notifying, PassedSocket, notifying, passed_sockets
 from .environment import read_environment, resolve_max_connections
-from .levels import override
+from .levels import PLACES, override
 from .setting import (
     Found,
     KeyPairs,
@@ -22,11 +23,14 @@ from .sources import config_file, find_settings, given_settings, load, load_sett
 from .toml_file import parse_table, read_document
 
 __all__ = [
+    "PLACES",
     "ClientCert",
     "Environment",
     "Found",
     "KeyPairs",
     "Kind",
+    "Notifying",
+    "PassedSocket",
     "SettingInfo",
     "SettingValue",
     "Settings",
@@ -40,10 +44,12 @@ __all__ = [
     "load",
     "load_settings",
     "make_settings",
+    "notifying",
     "override",
     "parse_key_pairs",
     "parse_setting",
     "parse_table",
+    "passed_sockets",
     "read_document",
     "read_environment",
     "resolve_max_connections",

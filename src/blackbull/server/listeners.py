@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import replace
 from typing import Final, TypeAlias, cast
 
 from blackbull.abc import ProtocolBinding
-from blackbull.config import Settings
+from blackbull.config import PassedSocket, Settings
 from blackbull.errors import ConfigurationError
 from blackbull.transport.listener import Listener, parse_listener
 from blackbull.transport.tls import TLSOption
-from blackbull.transport.where import Tcp, Unix
+from blackbull.transport.where import InheritedFd, Tcp, Unix
 
 from .protocol_registry import ProtocolRegistry, RawBinding
 
 SHARED: Final = "http"
 """HTTP and whatever else can be told from it by its opening bytes."""
 HTTP1: Final = "http1"
+
+EVERY: Final = "systemd"
+"""The name that stands for every socket that was passed."""
 
 Spoken: TypeAlias = tuple[str, ProtocolBinding, tuple[ProtocolBinding, ...]]
 """What a listener is called, who serves what nobody claims, and who is asked before."""
@@ -33,6 +37,42 @@ def listeners_of(settings: Settings) -> list[Listener]:
     if settings.unix_path:
         return [Listener(Unix(settings.unix_path))]
     return [Listener(Tcp(settings.port, host=settings.host))]
+
+
+def resolve(
+    listeners: Sequence[Listener], passed: Sequence[PassedSocket], *, protocols: Container[str]
+) -> list[Listener]:
+    """Return *listeners*, those by the name of a socket with the descriptors in its place.
+
+    Args:
+        listeners: Among them perhaps ``fd://NAME``, or ``fd://systemd`` for all that was passed.
+        passed: The sockets that systemd has passed.
+        protocols: The names of the protocols: a socket called so speaks that.
+
+    Raises:
+        ConfigurationError: no socket of that name was passed.
+    """
+    resolved: list[Listener] = []
+    for listener in listeners:
+        if not (isinstance(listener.where, InheritedFd) and isinstance(listener.where.fd, str)):
+            resolved.append(listener)
+            continue
+        name = listener.where.fd
+        found = [each for each in passed if name in (each.name, EVERY)]
+        if not found:
+            raise ConfigurationError(_nothing_passed(listener, passed))
+        for each in found:
+            named = name == EVERY and listener.speaks == SHARED and each.name in protocols
+            speaks = each.name if named else listener.speaks
+            resolved.append(replace(listener, where=InheritedFd(each.fd), speaks=speaks))
+    return resolved
+
+
+def _nothing_passed(listener: Listener, passed: Sequence[PassedSocket]) -> str:
+    if not passed:
+        return f"{listener.where}: systemd has passed no socket; write a unit of type .socket"
+    names = ", ".join(dict.fromkeys(each.name for each in passed))
+    return f"{listener.where}: the sockets that systemd has passed are called {names}; name one"
 
 
 def own_ports(

@@ -19,6 +19,9 @@ from .writer import StreamWriter
 
 HIGH_WATER = 65536
 
+MAPPED: Final = "::ffff:"
+"""What an IPv4 address begins with where an IPv6 socket accepted it (RFC 4291 §2.5.5.2)."""
+
 WRITELINES_PAUSES: Final = not (3, 12) <= sys.version_info < (3, 13, 2) or (
     (3, 12, 9) <= sys.version_info < (3, 13)
 )
@@ -276,7 +279,10 @@ def address_of(transport: asyncio.BaseTransport, name: str) -> Address | None:
 def to_address(raw: object) -> Address | None:
     """Return an address of the socket module as ours; None if there is none."""
     if isinstance(raw, tuple) and len(raw) >= 2:  # an IPv6 address has four parts
-        return (str(raw[0]), int(raw[1]))
+        host = str(raw[0])
+        if host.startswith(MAPPED) and "." in host:
+            host = host[len(MAPPED) :]
+        return (host, int(raw[1]))
     return (raw, None) if isinstance(raw, str) and raw else None
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from blackbull.cli import command
-from blackbull.cli.flags import Flags
+from blackbull.cli.flags import Flags, parse_flags
 
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, Flags]]:
     """What the command would have served."""
     calls: list[tuple[object, Flags]] = []
-    monkeypatch.setattr(command, "serve", lambda app, flags: calls.append((app, flags)))
+    monkeypatch.setattr(command, "run", lambda app, *, argv: calls.append((app, parse_flags(argv))))
     monkeypatch.setattr(command, "load_app", lambda target: target)
     return calls
 

@@ -86,6 +86,7 @@ class _Observed:
             received=len(content) if content else 0,
             sent=len(reply.body),
             seconds=clock() - begun,
+            waited=False,
         )
         return reply
 
@@ -109,16 +110,26 @@ class _Observed:
             received=exchange.received,
             sent=exchange.sent,
             seconds=self._clock() - begun,
+            waited=True,
         )
 
     def _end(
-        self, conn: Connection, status: int, *, received: int, sent: int, seconds: float
+        self,
+        conn: Connection,
+        status: int,
+        *,
+        received: int,
+        sent: int,
+        seconds: float,
+        waited: bool,
     ) -> None:
         if conn.head.method == "HEAD":
             sent = 0
         for observer in self._watching:
             try:
-                observer.exchange_ended(conn, status, received=received, sent=sent, seconds=seconds)
+                observer.exchange_ended(
+                    conn, status, received=received, sent=sent, seconds=seconds, waited=waited
+                )
             except Exception:
                 _report(observer, conn)
 

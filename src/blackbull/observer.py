@@ -49,6 +49,7 @@ class Observer:
         received: int,
         sent: int,
         seconds: float,
+        waited: bool,
     ) -> None:
         """The response is complete, or there will be none.
 
@@ -59,6 +60,7 @@ class Observer:
             received: Bytes of content that the application took, or was handed with the head.
             sent: Bytes of content that the application sent.
             seconds: Since the head was handed to the application.
+            waited: It was not answered in its arrival: :meth:`exchange_begun` has told of it.
         """
 
     def websocket_opened(self, conn: Connection) -> None:
@@ -85,6 +87,9 @@ class Observer:
 
     def connection_closed(self, protocol: str, seconds: float) -> None:
         """A connection that *protocol* served was closed, *seconds* after it was accepted."""
+
+    def limit_hit(self, limit: str, protocol: str) -> None:
+        """A peer went past *limit*, whether or not that is worth another line in the log."""
 
     def handshake_failed(self, reason: str) -> None:
         """There is no TLS with a peer; *reason* is ``""`` if it left without a word."""

@@ -39,7 +39,14 @@ class Diary(Observer):
         self.lines.append(("failed", conn.path, type(error).__name__))
 
     def exchange_ended(
-        self, conn: Connection, status: int, *, received: int, sent: int, seconds: float
+        self,
+        conn: Connection,
+        status: int,
+        *,
+        received: int,
+        sent: int,
+        seconds: float,
+        waited: bool,
     ) -> None:
         self.lines.append(("ended", conn.path, status, received, sent))
         self.seconds.append(seconds)
@@ -206,7 +213,14 @@ async def test_observer_that_raises_is_logged_and_breaks_nothing(
             raise RuntimeError("failed")
 
         def exchange_ended(
-            self, conn: Connection, status: int, *, received: int, sent: int, seconds: float
+            self,
+            conn: Connection,
+            status: int,
+            *,
+            received: int,
+            sent: int,
+            seconds: float,
+            waited: bool,
         ) -> None:
             raise RuntimeError("ended")
 
@@ -251,7 +265,14 @@ async def test_wrap_stands_around_everything_an_observer_is_told() -> None:
             return around  # type: ignore[return-value]
 
         def exchange_ended(
-            self, conn: Connection, status: int, *, received: int, sent: int, seconds: float
+            self,
+            conn: Connection,
+            status: int,
+            *,
+            received: int,
+            sent: int,
+            seconds: float,
+            waited: bool,
         ) -> None:
             order.append("ended")
 

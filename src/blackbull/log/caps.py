@@ -53,6 +53,10 @@ class LimitLog:
         max_tracked: Connections whose hits are remembered; the oldest is forgotten first.
         burst: Records per limit and second; the rest of a flood is summarised.
         clock: Returns monotonic seconds.
+
+    Attributes:
+        on_hit: Called with a limit's name and the protocol whenever a limit fires, whatever
+            becomes of its record.
     """
 
     def __init__(
@@ -67,6 +71,7 @@ class LimitLog:
         self._clock = clock
         self._hits: dict[object, dict[str, _Hits]] = {}
         self._windows: dict[str, _Window] = {}
+        self.on_hit: Callable[[str, str], None] | None = None
 
     def record(
         self,
@@ -98,6 +103,8 @@ class LimitLog:
             requested = limit.seen if requested is None else requested
             allowed = limit.allowed if allowed is None else allowed
             limit = limit.limit
+        if self.on_hit is not None:
+            self.on_hit(limit, protocol)
         key = peer if key is None else key
         if key is not None:
             known = self._hits.get(key)

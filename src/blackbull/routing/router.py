@@ -129,6 +129,25 @@ class Router:
                 self._remember(key, match)
         return match
 
+    def template(self, method: str, path: str, scheme: str = "http") -> str:
+        """Return the path of the route that serves a request, as it was registered.
+
+        Args:
+            method: Case-sensitive; a WebSocket's, over HTTP/2 as well, is of no matter.
+            path: Percent-decoded, without the query.
+            scheme: ``"http"`` or ``"websocket"``.
+
+        Returns:
+            ``""`` if no route does; a regular expression's source.
+        """
+        table = self.static.get(path)
+        if scheme == "http" and table is not None and method in table:
+            return table[method].path_text
+        try:
+            return self.find("GET" if scheme != "http" else method, path, scheme).route.path_text
+        except (PathNotRegistered, MethodNotApplicable):
+            return ""
+
     def freeze(self) -> None:
         """Refuse registrations from now on and build :attr:`static`."""
         self.frozen = True

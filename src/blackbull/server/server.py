@@ -16,7 +16,7 @@ from blackbull.event_aggregator import EventAggregator
 from blackbull.forwarding import TrustedProxies
 from blackbull.log import LimitLog
 from blackbull.native import NativeApp
-from blackbull.observer import Observer
+from blackbull.observer import Observer, tell
 from blackbull.transport.accepting import max_files
 from blackbull.transport.deadline import Wheel
 from blackbull.transport.listener import Listener
@@ -145,6 +145,8 @@ class Server:
         settings = self.settings
         self._wheel = Wheel(loop)
         self.observers = self.tls.observers = tuple(getattr(self.app, "observers", ()))
+        if self.observers:
+            self.limit_log.on_hit = self._limit_hit
         app = self.app
         if settings.trusted_proxies:
             app = BehindProxy(app, TrustedProxies(settings.trusted_proxies))
@@ -270,6 +272,9 @@ class Server:
         self.tls.close()
         if self._service is not None:
             self._service.close()
+
+    def _limit_hit(self, limit: str, protocol: str) -> None:
+        tell(self.observers, lambda each: each.limit_hit(limit, protocol))
 
     async def _report(self, view: ConnectionView, error: Exception) -> None:
         if self.aggregator is not None:

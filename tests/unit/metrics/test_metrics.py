@@ -199,7 +199,7 @@ async def test_limits_are_counted_even_where_they_are_logged_no_more() -> None:
                 assert answer.status_code == 413
             answer = await client.get(f"{url}/metrics", headers={"accept": OPENMETRICS})
     seen = Scrape(answer.text)
-    assert seen.value("blackbull_limits_total", limit="max_body", protocol="http2") == 3
+    assert seen.value("blackbull_limits_total", limit="max_body_size", protocol="http2") == 3
     assert seen.value("blackbull_http_refusals_total", protocol="http2", status="413") == 3
 
 

@@ -1,29 +1,27 @@
-"""The composition root: one application, one server, one process, until a signal ends it."""
+"""The composition root: one application, served by one process or several, until a signal."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
-import signal
+import socket
 import ssl
 import sys
-import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from types import FrameType
-from typing import Final, TypeAlias
 
 from blackbull.asgi.host import as_native_app
 from blackbull.cli.flags import Flags, parse_flags, said
 from blackbull.cli.places import describe_listeners, find_listeners
-from blackbull.cli.target import describe
 from blackbull.config import (
     Found,
     KeyPairs,
     Settings,
+    WorkerStart,
     config_file,
     find_settings,
     given_settings,
@@ -33,16 +31,21 @@ from blackbull.config import (
 from blackbull.errors import BlackBullError, ConfigurationError, MissingExtra
 from blackbull.native import NativeApp
 from blackbull.openapi import OpenAPIExtension
+from blackbull.server.lifespan import start, stop
+from blackbull.server.protocol_registry import ProtocolRegistry
 from blackbull.server.server import Server
-from blackbull.server.workers.reload import is_child, supervise
+from blackbull.server.signals import Signals
+from blackbull.server.workers.generation import Terms
+from blackbull.server.workers.held import SHARES
+from blackbull.server.workers.notices import Notices
+from blackbull.server.workers.process import can_fork
+from blackbull.server.workers.serving import Post, serve_worker
+from blackbull.server.workers.supervisor import Supervisor
+from blackbull.server.workers.watch import Watcher, watch_sources
 from blackbull.transport.listener import Listener
 
 # OpenAPIExtension is for app.enable_openapi(), whose layer may not reach up to it.
 __all__ = ["OpenAPIExtension", "run"]
-
-SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
-
-Handler: TypeAlias = Callable[[int, FrameType | None], object] | int | None
 
 
 def run(
@@ -53,7 +56,9 @@ def run(
     certfile: str | None = None,
     keyfile: str | None = None,
     workers: int | None = None,
+    max_requests: int | None = None,
     reload: bool | None = None,
+    reload_paths: Sequence[str] | str | None = None,
     password: str | None = None,
     client_ca: str | None = None,
     sni: KeyPairs | None = None,
@@ -77,8 +82,10 @@ def run(
         port: Port of the HTTP listener; 8000 unless told otherwise, 0 takes any free one.
         certfile: Path of the certificate chain, PEM; switches TLS on.
         keyfile: Path of the private key, PEM.
-        workers: Number of processes; only 1 for now.
+        workers: Number of processes; 0: as many as there are processors.
+        max_requests: Requests after which a worker is replaced by a fresh one; 0: never.
         reload: Serve anew whenever a Python file below the current directory changes.
+        reload_paths: What is watched as well.
         password: What private keys are encrypted with.
         client_ca: Path of the authorities of client certificates, PEM; clients need one then.
         sni: Certificate chain and key by the server name that a client asks for.
@@ -92,12 +99,15 @@ def run(
         argv: The command line's flags; ``sys.argv[1:]`` if None.
 
     Raises:
-        SystemExit: 1 with one line on stderr: nothing can be served.
+        SystemExit: 1 with one line on stderr: nothing can be served. A worker ends by it, too.
     """
+    post = Post.inherited()
+    if reload_paths is not None and not isinstance(reload_paths, str):
+        reload_paths = os.pathsep.join(reload_paths)
     try:
         flags = parse_flags(sys.argv[1:] if argv is None else argv)
         given = Flags(host, port, certfile, keyfile, workers, reload, client_ca, sni,
-                      max_connections,
+                      max_connections, reload_paths=reload_paths, max_requests=max_requests,
                       bind=(bind,) if isinstance(bind, str) else tuple(bind or ()))  # fmt: skip
         with config_file(config if flags.config is None else flags.config):
             settings = make_settings(
@@ -108,11 +118,15 @@ def run(
             where = find_listeners(
                 app, settings, given=listeners, said=said(given), flags=said(flags)
             )
-            status = run_with(app, settings, ssl_context=ssl_context, http=http, listeners=where)
+            status = run_with(app, settings, ssl_context=ssl_context, http=http, listeners=where,
+                              post=post)  # fmt: skip
     except BlackBullError as error:
-        say(" ".join(str(error).split()))
+        (say if post is None else post.fail)(" ".join(str(error).split()))
         raise SystemExit(1) from error
-    if status:
+    finally:
+        if post is not None:
+            post.channel.close()
+    if status or post is not None:  # what follows run() is for the process that was started
         raise SystemExit(status)
 
 
@@ -134,8 +148,17 @@ def run_with(
     ssl_context: ssl.SSLContext | None,
     http: bool,
     listeners: Sequence[Listener] | None = None,
+    post: Post | None = None,
 ) -> int:
     """Serve *app* as *settings* say until a signal ends it.
+
+    Args:
+        app: A BlackBull application, or any ASGI 3.0 application.
+        settings: How.
+        ssl_context: Used instead of the settings' files.
+        http: Listen for HTTP.
+        listeners: Where to listen; as *settings* say if None.
+        post: What this process was told if it is a worker.
 
     Returns:
         The exit status.
@@ -144,9 +167,17 @@ def run_with(
         ConfigurationError: nothing can be served.
         LifespanFailed: the application's startup or shutdown raised.
     """
+    workers = settings.workers or processors()
     check(settings)
-    if settings.reload and not is_child():
-        return supervise(say, drain_timeout=settings.drain_timeout)
+    check_sharing(app, workers, http=http)
+    work = partial(
+        work_at, app=app, settings=settings, workers=workers, ssl_context=ssl_context, http=http,
+        listeners=listeners,
+    )  # fmt: skip
+    if post is not None:
+        return work(post)
+    if settings.reload or workers > 1 or settings.max_requests:
+        return supervise(settings, workers, lambda sock, index: work(Post.of(sock, index)))
     log_to_stderr()
     with asyncio.Runner(loop_factory=loop_factory(settings)) as loop_runner:
         serving = serve(
@@ -155,21 +186,86 @@ def run_with(
         return loop_runner.run(serving)
 
 
-class LifespanFailed(BlackBullError):
-    """The application's startup or shutdown raised. The text says which, and what."""
+def supervise(settings: Settings, workers: int, work: Callable[[socket.socket, int], int]) -> int:
+    """Let workers serve until a signal ends it.
+
+    Args:
+        settings: How.
+        workers: How many.
+        work: What a worker does that is a copy of this process.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        ConfigurationError: there can be no workers.
+    """
+    apart = SHARES if settings.socket_reuseport is None else settings.socket_reuseport
+    paths = [path for path in (settings.reload_paths or "").split(os.pathsep) if path]
+    # A copy would hold the code as it was when this process has started.
+    watcher = Watcher(watch_sources(paths)) if settings.reload else None
+    wanted = settings.worker_start
+    copies = watcher is None and (
+        wanted is WorkerStart.FORK or (wanted is WorkerStart.AUTO and can_fork())
+    )
+    return Supervisor(
+        terms(settings, workers),
+        notices=Notices(say),
+        serve=work if copies else None,
+        apart=apart and workers > 1,
+        watcher=watcher,
+    ).run()
+
+
+def work_at(
+    post: Post,
+    *,
+    app: object,
+    settings: Settings,
+    workers: int,
+    ssl_context: ssl.SSLContext | None,
+    http: bool,
+    listeners: Sequence[Listener] | None,
+) -> int:
+    """Be a worker; the arguments are those of :func:`run_with`.
+
+    Returns:
+        The exit status.
+    """
+    log_to_stderr()
+    return serve_worker(
+        post,
+        as_native_app(app),
+        settings,
+        terms=terms(settings, workers),
+        loop_factory=loop_factory(settings),
+        ssl_context=ssl_context,
+        http=http,
+        listeners=listeners,
+        describe=describe_listeners,
+    )
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def terms(settings: Settings, workers: int) -> Terms:
+    """Return what the supervisor has to know of *settings*."""
+    return Terms(
+        workers, settings.drain_timeout, settings.worker_timeout, settings.worker_start_timeout
+    )
 
 
 def check(settings: Settings) -> None:
     """Refuse what cannot be served, before anything is started.
 
     Raises:
-        ConfigurationError: more than one worker, or a file that is not there.
+        ConfigurationError: a file is not there.
     """
-    if settings.workers != 1:
-        raise ConfigurationError(
-            f"{settings.workers} workers: more than one is not supported yet; "
-            "leave it out, or say 1"
-        )
     for what, path in (
         ("certificate", settings.certfile),
         ("key", settings.keyfile),
@@ -177,6 +273,28 @@ def check(settings: Settings) -> None:
     ):
         if path and not Path(path).is_file():
             raise ConfigurationError(f"there is no {what} file {path!r}")
+
+
+def check_sharing(app: object, workers: int, *, http: bool) -> None:
+    """Refuse what several workers cannot serve.
+
+    Raises:
+        ConfigurationError: they would have nothing to do, or a stateful protocol has no port.
+    """
+    registry = getattr(app, "protocols", None)
+    if workers == 1 or not isinstance(registry, ProtocolRegistry):
+        return
+    if not http and all(binding.stateful for binding in registry.port_bindings):
+        raise ConfigurationError(
+            f"{workers} workers without HTTP: stateful protocols are served by one; "
+            "say workers=1, or stateful=False"
+        )
+    for raw in registry.raw_bindings:
+        if raw.stateful and raw.port is None and http:
+            raise ConfigurationError(
+                f"protocol {raw.name!r} is stateful and has no port of its own, so each of "
+                f"{workers} workers would serve it; give it port=, or say stateful=False"
+            )
 
 
 def loop_factory(settings: Settings) -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -228,80 +346,15 @@ async def serve(
     """
     server = Server(app, settings=settings, ssl_context=ssl_context, http=http, listeners=listeners)
     with Signals(asyncio.get_running_loop()) as signals:
-        if not await signals.unless_stopped(start(server)):
+        if not await signals.unless_stopped(start(server.start)):
             return 0
         if any(each.tls for each in server.listening):
             signals.on_hangup(server.reload_certificates)
         say(describe_listeners(server.listening))
         await signals.stop.wait()
         say("stopping; another signal ends it at once")
-        try:
-            await server.stop(settings.drain_timeout)
-        except Exception as error:
-            raise LifespanFailed(f"the application's shutdown failed: {describe(error)}") from error
+        await stop(server, settings.drain_timeout)
     return 0
-
-
-async def start(server: Server) -> None:
-    """Start *server*, and tell its own failures from the application's."""
-    try:
-        await server.start()
-    except ConfigurationError:
-        raise
-    except Exception as error:
-        raise LifespanFailed(f"the application did not start: {describe(error)}") from error
-
-
-class Signals:
-    """What a signal means: the first asks to stop, the second ends the process.
-
-    Attributes:
-        stop: Set by the first signal.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.stop = asyncio.Event()
-        self._loop = loop
-        self._before: dict[signal.Signals, Handler] = {}
-
-    def __enter__(self) -> Signals:
-        # Only the main thread may have handlers; elsewhere whoever started the thread ends it.
-        if threading.current_thread() is threading.main_thread():
-            for number in SIGNALS:
-                self._before[number] = signal.getsignal(number)
-                self._loop.add_signal_handler(number, self._first)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            self._loop.remove_signal_handler(number)
-            signal.signal(number, handler)
-
-    async def unless_stopped(self, work: Coroutine[object, object, None]) -> bool:
-        """Do *work*, but cancel it when a signal comes first; return True if it was done."""
-        task = asyncio.ensure_future(work)
-        stopped = asyncio.ensure_future(self.stop.wait())
-        await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
-        if not task.done():
-            task.cancel()
-        try:
-            await task
-        except asyncio.CancelledError:
-            return False
-        return True
-
-    def on_hangup(self, call: Callable[[], object]) -> None:
-        """Let SIGHUP mean *call*, unless there is a terminal whose end it would tell."""
-        if self._before and not os.isatty(0):
-            self._before[signal.SIGHUP] = signal.getsignal(signal.SIGHUP)
-            self._loop.add_signal_handler(signal.SIGHUP, call)
-
-    def _first(self) -> None:
-        for number in self._before:
-            self._loop.remove_signal_handler(number)
-            signal.signal(number, signal.SIG_DFL)
-        self.stop.set()
 
 
 def say(line: str) -> None:

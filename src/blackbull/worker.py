@@ -7,11 +7,12 @@ worker that takes its place is the owner.
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .abc import Reader, Writer
+from .abc import Address, Reader, Writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,17 @@ class Worker(ABC):
 
     @property
     def owner(self) -> bool:
-        """This is the worker that does what must be done once."""
+        """This is the worker that does what must be done once, or that is about to."""
         return self.index == 0
+
+    async def owning(self) -> None:
+        """Wait until this worker may do what must be done once: nobody else does it any more.
+
+        When workers are replaced, the old owner and the new one run side by side for a moment.
+        Returns at once where the owner has no predecessor, and never in a worker that is none.
+        """
+        if not self.owner:
+            await asyncio.Event().wait()
 
     @abstractmethod
     def post(self, figures: Figures) -> None:
@@ -54,11 +64,16 @@ class Worker(ABC):
         """Return what the *other* workers posted last, and the counters of those that ended."""
 
     @abstractmethod
-    async def open_owner(self, protocol: str) -> tuple[Reader, Writer]:
+    async def open_owner(
+        self, protocol: str, *, peername: Address | None = None, sockname: Address | None = None
+    ) -> tuple[Reader, Writer]:
         """Open a stream to a protocol of the owner, which serves it as one more connection.
 
         Args:
             protocol: The name of the protocol's binding.
+            peername: The address of the peer that the stream is for; the owner takes it for the
+                peer's.
+            sockname: The address that the peer has connected to.
 
         Raises:
             ConnectionLost: the owner is not to be reached now; try again.
@@ -76,7 +91,9 @@ class OnlyWorker(Worker):
         """Nobody else counts."""
         return []
 
-    async def open_owner(self, protocol: str) -> tuple[Reader, Writer]:
+    async def open_owner(
+        self, protocol: str, *, peername: Address | None = None, sockname: Address | None = None
+    ) -> tuple[Reader, Writer]:
         """The owner is here.
 
         Raises:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -17,6 +18,8 @@ from blackbull import BlackBull, runner
 from blackbull.asgi.host import HostedApp
 from blackbull.config import Settings
 from blackbull.errors import ConfigurationError, MissingExtra
+from blackbull.server.signals import SIGNALS
+from blackbull.server.workers.generation import Terms
 
 
 @pytest.fixture
@@ -60,26 +63,99 @@ def test_run_flag_bounds_the_connections(
     assert [s.max_connections for s in served] == [7, 8, 9]
 
 
-def test_run_environment_asking_for_workers_is_refused(
-    served: list[Settings], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("BB_WORKERS", "4")
-    with pytest.raises(SystemExit):
-        runner.run(BlackBull(), argv=())
-    assert "4 workers: more than one is not supported yet" in capsys.readouterr().err
-    assert served == []
+class Supervised:
+    """Stands in for the supervisor: notes what it is made with."""
+
+    made: ClassVar[list[dict[str, object]]] = []
+
+    def __init__(self, terms: Terms, **options: object) -> None:
+        self.made.append({"terms": terms, **options})
+
+    def run(self) -> int:
+        return 0
 
 
-def test_run_environment_asking_for_reload_supervises(
-    served: list[Settings], monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def supervised(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
+    """What supervisors were made with."""
+    monkeypatch.setattr(runner, "Supervisor", Supervised)
+    monkeypatch.setattr(Supervised, "made", [])
+    return Supervised.made
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "workers"),
+    [("BB_WORKERS", "4", 4), ("BLACKBULL_RELOAD", "1", 1), ("BB_MAX_REQUESTS", "9", 1)],
+)
+def test_run_environment_asking_for_a_supervisor_gets_one(
+    served: list[Settings],
+    supervised: list[dict[str, object]],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    value: str,
+    workers: int,
 ) -> None:
-    monkeypatch.setenv("BLACKBULL_RELOAD", "1")
-    drains: list[float] = []
-    monkeypatch.setattr(
-        runner, "supervise", lambda say, *, drain_timeout: drains.append(drain_timeout)
-    )
+    monkeypatch.setenv(name, value)
     runner.run(BlackBull(), argv=())
-    assert (drains, served) == ([8.0], [])
+    assert ([each["terms"] for each in supervised], served) == ([Terms(workers, 8, 30, 60)], [])
+    assert (supervised[0]["watcher"] is not None) == (name == "BLACKBULL_RELOAD")
+
+
+def test_run_without_a_number_of_workers_is_one_per_processor(
+    supervised: list[dict[str, object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "processors", lambda: 5)
+    runner.run(BlackBull(), workers=0, argv=())
+    assert [each["terms"] for each in supervised] == [Terms(5, 8, 30, 60)]
+
+
+def test_run_workers_are_copies_only_where_that_is_safe(
+    supervised: list[dict[str, object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for start, safe, copies in (
+        ("auto", True, True), ("auto", False, False), ("fork", False, True), ("spawn", True, False),
+    ):  # fmt: skip
+        monkeypatch.setenv("BB_WORKER_START", start)
+        monkeypatch.setattr(runner, "can_fork", lambda safe=safe: safe)
+        runner.run(BlackBull(), workers=2, argv=())
+        assert (supervised[-1]["serve"] is not None) == copies, start
+
+
+def raw_app(*, port: int | None, stateful: bool) -> BlackBull:
+    async def handler(reader: object, writer: object, ctx: object) -> None: ...
+
+    app = BlackBull()
+    app.register_protocol_handler("raw", handler, port=port, stateful=stateful)
+    return app
+
+
+@pytest.mark.parametrize(
+    ("port", "stateful", "http", "said"),
+    [
+        (0, True, True, ""),
+        (None, False, True, ""),
+        (0, False, False, ""),
+        (0, True, False, "2 workers without HTTP"),
+        (None, True, True, "'raw' is stateful and has no port of its own"),
+    ],
+)
+def test_run_workers_that_cannot_share_are_refused(
+    supervised: list[dict[str, object]],
+    capsys: pytest.CaptureFixture[str],
+    port: int | None,
+    stateful: bool,
+    http: bool,
+    said: str,
+) -> None:
+    app = raw_app(port=port, stateful=stateful)
+    if not said:
+        runner.run(app, workers=2, http=http, argv=())
+        assert len(supervised) == 1
+        return
+    with pytest.raises(SystemExit):
+        runner.run(app, workers=2, http=http, argv=())
+    assert said in capsys.readouterr().err
+    assert supervised == []
 
 
 def test_run_argument_wins_over_the_environment(
@@ -119,7 +195,7 @@ def test_run_certificate_and_key_are_passed_on(served: list[Settings], tmp_path:
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        ({"workers": 2}, "2 workers: more than one is not supported yet"),
+        ({"workers": -1}, "BB_WORKERS must be 0 or more"),
         ({"certfile": "absent.pem"}, "there is no certificate file 'absent.pem'"),
         ({"keyfile": "absent.pem"}, "a key without its certificate"),
         ({"port": 65536}, "BLACKBULL_PORT"),
@@ -266,21 +342,21 @@ def test_logging_set_up_by_the_program_is_left_alone() -> None:
 
 
 async def test_signals_restore_what_was_there() -> None:
-    before = [signal.getsignal(number) for number in runner.SIGNALS]
+    before = [signal.getsignal(number) for number in SIGNALS]
     with runner.Signals(asyncio.get_running_loop()) as signals:
         signal.raise_signal(signal.SIGTERM)
         await signals.stop.wait()
-        assert [signal.getsignal(number) for number in runner.SIGNALS] == [signal.SIG_DFL] * 2
-    assert [signal.getsignal(number) for number in runner.SIGNALS] == before
+        assert [signal.getsignal(number) for number in SIGNALS] == [signal.SIG_DFL] * 2
+    assert [signal.getsignal(number) for number in SIGNALS] == before
 
 
 async def test_signals_outside_the_main_thread_are_not_touched() -> None:
-    before = [signal.getsignal(number) for number in runner.SIGNALS]
+    before = [signal.getsignal(number) for number in SIGNALS]
     loop = asyncio.get_running_loop()
 
     def enter() -> list[object]:
         with runner.Signals(loop):
-            return [signal.getsignal(number) for number in runner.SIGNALS]
+            return [signal.getsignal(number) for number in SIGNALS]
 
     assert await asyncio.to_thread(enter) == before
 

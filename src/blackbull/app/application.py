@@ -533,7 +533,9 @@ class BlackBull:
         *,
         host: str | None = None,
         workers: int | None = None,
+        max_requests: int | None = None,
         reload: bool | None = None,
+        reload_paths: Sequence[str] | str | None = None,
         cert: str | None = None,
         key: str | None = None,
         password: str | None = None,
@@ -556,8 +558,10 @@ class BlackBull:
             keyfile: Path of its private key, PEM; *key* is another name for it.
             port: Port of the HTTP listener; 8000 unless told otherwise, 0 takes any free one.
             host: Address to bind; 127.0.0.1 unless told otherwise.
-            workers: Number of processes.
+            workers: Number of processes; 0: as many as there are processors.
+            max_requests: Requests after which a worker is replaced by a fresh one; 0: never.
             reload: Serve anew whenever the program's files change.
+            reload_paths: What is watched as well.
             password: What private keys are encrypted with.
             client_ca: Path of the authorities of client certificates, PEM; clients need one then.
             sni: Certificate chain and key by the server name that a client asks for.
@@ -580,7 +584,9 @@ class BlackBull:
             certfile=certfile or cert,
             keyfile=keyfile or key,
             workers=workers,
+            max_requests=max_requests,
             reload=reload,
+            reload_paths=reload_paths,
             password=password,
             client_ca=client_ca,
             sni=sni,

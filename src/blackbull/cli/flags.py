@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NoReturn
@@ -49,6 +50,8 @@ class Flags:
         client_ca: Path of the authorities of client certificates, PEM.
         sni: Certificates by server name.
         max_connections: Connections served at a time; 0: as open files allow.
+        reload_paths: What is watched as well, with colons between the paths.
+        max_requests: Requests after which a worker is replaced by a fresh one; 0: never.
         config: Path of the TOML file; the one of the working directory if None.
         bind: Where to listen, instead of host and port.
     """
@@ -62,11 +65,13 @@ class Flags:
     client_ca: str | None = None
     sni: KeyPairs | None = None
     max_connections: int | None = None
+    reload_paths: str | None = None
+    max_requests: int | None = None
     config: str | None = None
     bind: tuple[str, ...] | None = None
 
 
-FLAGS: Final = {"certfile": "--cert", "keyfile": "--key"}
+FLAGS: Final = {"certfile": "--cert", "keyfile": "--key", "reload_paths": "--reload-path"}
 """Flags that are not called like their setting."""
 
 
@@ -109,9 +114,14 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
                         help="another certificate, by server name")  # fmt: skip
     parser.add_argument("--max-connections", metavar="N", type=connection_count,
                         help="connections served at a time (as open files allow)")  # fmt: skip
-    parser.add_argument("--workers", metavar="N", type=worker_count, help="processes (1)")
+    parser.add_argument("--workers", metavar="N", type=worker_count,
+                        help="processes (1); 0: one per processor")  # fmt: skip
+    parser.add_argument("--max-requests", metavar="N", type=request_count,
+                        help="requests after which a worker is replaced (never)")  # fmt: skip
     parser.add_argument("--reload", action="store_true", default=None,
                         help="serve anew whenever a source file changes")  # fmt: skip
+    parser.add_argument("--reload-path", metavar="PATH", nargs="+", action="extend",
+                        dest="reload_paths", help="watch that as well")  # fmt: skip
     parser.add_argument("--config", metavar="PATH",
                         help="settings, as TOML (blackbull.toml, pyproject.toml)")  # fmt: skip
 
@@ -161,10 +171,23 @@ def worker_count(text: str) -> int:
     """Return the number of workers that *text* names.
 
     Raises:
-        argparse.ArgumentTypeError: it is no positive number.
+        argparse.ArgumentTypeError: it is no whole number.
     """
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of workers: give 1 or more")
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no number of workers: give 1 or more, or 0 for one per processor"
+        )
+    return int(text)
+
+
+def request_count(text: str) -> int:
+    """Return the number of requests that *text* names.
+
+    Raises:
+        argparse.ArgumentTypeError: it is no whole number.
+    """
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of requests: give 0 or more")
     return int(text)
 
 
@@ -203,6 +226,8 @@ def to_flags(found: argparse.Namespace) -> Flags:
         client_ca=found.client_ca,
         sni=found.sni and {name: pair for each in found.sni for name, pair in each.items()},
         max_connections=found.max_connections,
+        reload_paths=found.reload_paths and os.pathsep.join(found.reload_paths),
+        max_requests=found.max_requests,
         config=found.config,
         bind=found.bind and tuple(found.bind),
     )

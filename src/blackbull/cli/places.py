@@ -11,7 +11,7 @@ from blackbull.server.listeners import EVERY as EVERY_SOCKET
 from blackbull.server.listeners import listeners_of, resolve
 from blackbull.server.listening import Listening
 from blackbull.server.protocol_registry import ProtocolRegistry
-from blackbull.server.workers.reload import is_child
+from blackbull.server.workers.process import is_worker
 from blackbull.transport.listener import Listener
 from blackbull.transport.where import InheritedFd, host_port
 
@@ -50,7 +50,7 @@ def find_listeners(
                     f"listeners and {name} both say where to listen: keep one of them"
                 )
     flagged = any(name in flags for name in (*PLACES, "bind"))
-    passed = passed_sockets(child=is_child())
+    passed = passed_sockets(child=is_worker())
     if given is not None and not flagged:
         listeners = list(given)
     elif passed and not flagged:

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import importlib
 import sys
-import traceback
 from pathlib import Path
 
 from blackbull.errors import ConfigurationError
+from blackbull.server.lifespan import describe
 
 EXAMPLE = "for example 'blackbull main:app' for the app in main.py"
-
-
-def describe(error: BaseException) -> str:
-    """Return *error* in one line, with the place that raised it."""
-    text = " ".join(str(error).split())
-    line = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{line} ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else line
 
 
 def load_app(target: str) -> object:

@@ -18,7 +18,7 @@ from .setting import (
     parse_setting,
     setting,
 )
-from .settings import ClientCert, Environment, Settings, describe_settings
+from .settings import ClientCert, Environment, Settings, WorkerStart, describe_settings
 from .sources import config_file, find_settings, given_settings, load, load_settings, make_settings
 from .toml_file import parse_table, read_document
 
@@ -35,6 +35,7 @@ __all__ = [
     "SettingValue",
     "Settings",
     "SettingsClass",
+    "WorkerStart",
     "check",
     "config_file",
     "describe",

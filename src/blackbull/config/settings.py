@@ -25,6 +25,14 @@ class ClientCert(enum.StrEnum):
     OPTIONAL = "optional"
 
 
+class WorkerStart(enum.StrEnum):
+    """How the process of a worker is made."""
+
+    AUTO = "auto"
+    FORK = "fork"
+    SPAWN = "spawn"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """How one process serves. Made once, then passed to whoever needs it.
@@ -125,14 +133,55 @@ class Settings:
         1,
         "BB_WORKERS",
         kind=Kind.COUNT,
-        minimum=1,
-        sentence="Processes that serve; more than one is not supported yet.",
+        sentence="Processes that serve; 0: as many as there are processors.",
+    )
+    worker_start: WorkerStart = setting(  # noqa: RUF009 - it makes a field, not a value
+        WorkerStart.AUTO,
+        "BB_WORKER_START",
+        kind=Kind.CHOICE,
+        sentence="How a worker starts: fork, spawn (a fresh interpreter) or auto: fork if safe.",
+    )
+    worker_start_timeout: float = setting(
+        60.0,
+        "BB_WORKER_START_TIMEOUT",
+        kind=Kind.SECONDS,
+        sentence="How long a worker may take to start before it is killed.",
+    )
+    worker_timeout: float = setting(
+        30.0,
+        "BB_WORKER_TIMEOUT",
+        kind=Kind.SECONDS,
+        sentence="How long a worker may give no sign of life before it is killed and replaced.",
+    )
+    max_requests: int = setting(
+        0,
+        "BB_MAX_REQUESTS",
+        kind=Kind.COUNT,
+        sentence="Requests after which a worker is replaced by a fresh one; 0: never.",
+    )
+    max_requests_jitter: int = setting(
+        0,
+        "BB_MAX_REQUESTS_JITTER",
+        kind=Kind.COUNT,
+        sentence="How many more it may be, at random, so that not all are replaced at once.",
+    )
+    socket_reuseport: bool | None = setting(
+        None,
+        "BB_SOCKET_REUSEPORT",
+        kind=Kind.AUTO_SWITCH,
+        sentence="Whether each worker has a queue of its own for a TCP port; auto: on Linux.",
     )
     reload: bool | None = setting(
         None,
         "BLACKBULL_RELOAD",
         kind=Kind.AUTO_SWITCH,
         sentence="Whether to serve anew whenever a source file changes; auto: no.",
+    )
+    reload_paths: str | None = setting(
+        None,
+        "BLACKBULL_RELOAD_PATHS",
+        kind=Kind.TEXT,
+        sentence="What is watched as well for changes, with colons between the paths.",
     )
     max_connections: int = setting(
         0,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import socket
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeAlias
 
 from blackbull.transport.accepting import Accepting, accepting
 from blackbull.transport.listener import Listener
@@ -16,6 +18,8 @@ from blackbull.transport.where import Tcp, Where
 
 from .door import Door
 from .tls import ServerTLS
+
+Maker: TypeAlias = Callable[[socket.socket], Awaitable[Accepting]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +58,18 @@ class ListeningSockets:
         self._backlog = backlog
         self._opened: list[Where] = []
         self._accepting: list[Accepting] = []
+        self._kept: list[Accepting] = []
+        self._makers: dict[tuple[Where, str], Maker] = {}
+        self._lent: dict[str, list[Accepting]] = {}
 
-    async def open(self, door: Door, where: Where, tls: TLSOption) -> None:
+    async def open(self, door: Door, where: Where, tls: TLSOption, *, kept: bool = False) -> None:
         """Bind *where*; connections that come there go through *door*, once they are accepted.
+
+        Args:
+            door: What is served there.
+            where: The place.
+            tls: Speak TLS.
+            kept: Only one of several processes may accept there at a time.
 
         Raises:
             ConfigurationError: it cannot be opened, or TLS lacks its certificate.
@@ -64,15 +77,18 @@ class ListeningSockets:
         make: Callable[[], asyncio.Protocol] = partial(SocketProtocol, door)
         if tls:
             make = self._tls.protocol_factory(door, tls, name=door.name, alpn=door.alpn)
-        sockets = self._source.open(where, backlog=self._backlog)
+        sockets = self._source.open(where, backlog=self._backlog, name=door.name)
         self._opened.append(where)
+
+        async def prepare(sock: socket.socket) -> Accepting:
+            return await accepting(
+                door.loop, sock, make, backlog=self._backlog, scarce=door.files_exhausted
+            )
+
+        self._makers[where, door.name] = prepare
         for sock in sockets:
             name = sock.getsockname()
-            self._accepting.append(
-                await accepting(
-                    door.loop, sock, make, backlog=self._backlog, scarce=door.files_exhausted
-                )
-            )
+            (self._kept if kept else self._accepting).append(await prepare(sock))
             address = (str(name), None) if isinstance(name, str) else (str(name[0]), int(name[1]))
             self.addresses.append(Listening(door.name, address, bool(tls), is_dual_stack(sock)))
 
@@ -86,15 +102,46 @@ class ListeningSockets:
         )
 
     async def accept(self) -> None:
-        """Accept connections from now on."""
+        """Accept connections from now on, but not where one process only may."""
         for each in self._accepting:
             await each.start_serving()
 
+    async def accept_kept(self) -> None:
+        """Accept connections there, too."""
+        for each in self._kept:
+            await each.start_serving()
+
+    async def borrow(self, key: str, where: Where, *, name: str, sock: socket.socket) -> None:
+        """Accept on *sock* as well, for another process that does not do so now.
+
+        Args:
+            key: What :meth:`give_back` is called with.
+            where: The place that it belongs to.
+            name: What is served there, as in ``SocketSource.open``.
+            sock: A listening socket; it is closed here.
+        """
+        prepare = self._makers.get((where, name))
+        if prepare is None:
+            sock.close()
+            return
+        borrowed = await prepare(sock)
+        self._lent.setdefault(key, []).append(borrowed)
+        await borrowed.start_serving()
+
+    def give_back(self, key: str) -> None:
+        """Accept no more on what was borrowed as *key*."""
+        for each in self._lent.pop(key, []):
+            each.close()
+
     def close(self) -> None:
         """Accept no more, and let go of the sockets."""
-        for each in self._accepting:
+        for each in (*self._accepting, *self._kept):
             each.close()
         self._accepting.clear()
+        self._kept.clear()
+        self._makers.clear()
+        for key in list(self._lent):
+            self.give_back(key)
         for where in self._opened:
             self._source.release(where)
         self._opened.clear()

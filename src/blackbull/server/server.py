@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 import ssl
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from blackbull.abc import ConnectionView
+from blackbull.abc import Address, ConnectionView
 from blackbull.config import Settings
 from blackbull.errors import ConfigurationError
 from blackbull.event_aggregator import EventAggregator
@@ -34,7 +36,7 @@ from .connection_actor import BindingRunner
 from .door import Door
 from .listeners import listeners_of, own_ports, spoken
 from .listening import Listening, ListeningSockets
-from .protocol_registry import ProtocolRegistry, protocol_context
+from .protocol_registry import ProtocolRegistry, RawBinding, protocol_context
 from .tls import ServerTLS
 
 logger = logging.getLogger("blackbull.server")
@@ -58,6 +60,7 @@ class Server:
         worker: Which of several processes this is; only the owner serves stateful protocols on
             ports of their own. The only one if None.
         sockets: Where listening sockets come from; they are opened here if None.
+        wrap: Puts something around the application as HTTP sees it.
     """
 
     def __init__(
@@ -72,8 +75,10 @@ class Server:
         listeners: Sequence[Listener] | None = None,
         worker: Worker | None = None,
         sockets: SocketSource | None = None,
+        wrap: Callable[[NativeApp], NativeApp] | None = None,
     ) -> None:
         self.app = app
+        self._wrap = wrap
         self.worker = worker or OnlyWorker()
         if hasattr(app, "worker"):
             app.worker = self.worker
@@ -123,6 +128,17 @@ class Server:
             ConfigurationError: an address cannot be bound, or TLS lacks its certificate.
             Exception: whatever the application's startup raised; nothing is left bound.
         """
+        await self.prepare()
+        await self.accept()
+        await self.accept_kept()
+
+    async def prepare(self) -> None:
+        """Bind every listener and start the application: the part of :meth:`start` that may fail.
+
+        Raises:
+            ConfigurationError: an address cannot be bound, or TLS lacks its certificate.
+            Exception: whatever the application's startup raised; nothing is left bound.
+        """
         loop = asyncio.get_running_loop()
         if self.max_connections > max_files():
             logger.warning(
@@ -136,10 +152,17 @@ class Server:
             await self.app.startup()
             if self._service is not None:
                 self._service.adopt_limits()
-            await self._sockets.accept()
         except BaseException:
             self._close_listeners()
             raise
+
+    async def accept(self) -> None:
+        """Accept connections, but not yet those of stateful protocols on ports of their own."""
+        await self._sockets.accept()
+
+    async def accept_kept(self) -> None:
+        """Accept those, too: no other process serves them."""
+        await self._sockets.accept_kept()
 
     async def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
         settings = self.settings
@@ -147,7 +170,7 @@ class Server:
         self.observers = self.tls.observers = tuple(getattr(self.app, "observers", ()))
         if self.observers:
             self.limit_log.on_hit = self._limit_hit
-        app = self.app
+        app = self.app if self._wrap is None else self._wrap(self.app)
         if settings.trusted_proxies:
             app = BehindProxy(app, TrustedProxies(settings.trusted_proxies))
         self._service = HTTPService(
@@ -178,11 +201,56 @@ class Server:
     async def _listen(self, listener: Listener) -> None:
         name, fallback, candidates = spoken(self.registry, listener)
         every = (*candidates, fallback)
-        if not self.worker.owner and all(binding.stateful for binding in every):
+        kept = all(binding.stateful for binding in every)
+        if kept and not self.worker.owner:
             return
+        if self.worker.count > 1:  # each worker would have state of its own
+            candidates = tuple(
+                b for b in candidates if not (isinstance(b, RawBinding) and b.stateful)
+            )
         door = Door(name, fallback, candidates=candidates, server=self, wheel=self._wheel)
         tls = self.tls.enabled if listener.tls is None else listener.tls
-        await self._sockets.open(door, listener.where, tls)
+        await self._sockets.open(door, listener.where, tls, kept=kept)
+
+    @property
+    def protocols(self) -> list[str]:
+        """The names of what :meth:`serve_stream` can serve."""
+        return [binding.name for binding in self.registry.bindings]
+
+    async def serve_stream(
+        self,
+        protocol: str,
+        sock: socket.socket,
+        *,
+        peername: Address | None = None,
+        sockname: Address | None = None,
+    ) -> None:
+        """Serve a stream that somebody else has opened as one more connection of *protocol*.
+
+        Args:
+            protocol: The name of a binding.
+            sock: The stream; it is closed with the connection.
+            peername: Whose it is; the other end of *sock* if None.
+            sockname: What the peer has connected to; this end of *sock* if None.
+        """
+        binding = self.registry.get(protocol)
+        if binding is None:
+            sock.close()
+            return
+        door = Door(protocol, binding, candidates=(), server=self, wheel=self._wheel)
+        # However many clients there are: they must not shut out the other workers.
+        door.max_connections = door.max_file_number = sys.maxsize
+        view = SocketProtocol(door)
+        view.came_from(peername, sockname)
+        await door.loop.connect_accepted_socket(lambda: view, sock)
+
+    async def borrow(self, key: str, where: Where, *, name: str, sock: socket.socket) -> None:
+        """Accept on *sock* as well: :meth:`ListeningSockets.borrow`."""
+        await self._sockets.borrow(key, where, name=name, sock=sock)
+
+    def give_back(self, key: str) -> None:
+        """Accept no more on what was borrowed as *key*."""
+        self._sockets.give_back(key)
 
     def open_socket(
         self,

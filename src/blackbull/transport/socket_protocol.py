@@ -201,6 +201,11 @@ class SocketProtocol(asyncio.Protocol, ConnectionView):
         self._consumer = None
         self._pending = data + self._pending
 
+    def came_from(self, peername: Address | None, sockname: Address | None) -> None:
+        """Take these for the addresses, where they are known: somebody passes the stream on."""
+        self._peername = peername
+        self._sockname = sockname
+
     def shutdown(self) -> None:
         """The server stops: let the consumer finish."""
         if self._consumer is not None:

@@ -56,8 +56,13 @@ def remove_file(where: Where) -> None:
 class SocketSource(Protocol):
     """Where a server gets its listening sockets from."""
 
-    def open(self, where: Where, *, backlog: int) -> list[socket.socket]:
+    def open(self, where: Where, *, backlog: int, name: str) -> list[socket.socket]:
         """Return sockets as :func:`open_sockets` does; the caller closes them.
+
+        Args:
+            where: The place.
+            backlog: Connections that may wait to be accepted.
+            name: What is to be served there; several things can ask for any free port.
 
         Raises:
             ConfigurationError: as there.
@@ -70,7 +75,7 @@ class SocketSource(Protocol):
 class OwnSockets:
     """Opens sockets in this process, for it alone."""
 
-    def open(self, where: Where, *, backlog: int) -> list[socket.socket]:
+    def open(self, where: Where, *, backlog: int, name: str) -> list[socket.socket]:
         """Open what *where* names."""
         return open_sockets(where, backlog=backlog)
 

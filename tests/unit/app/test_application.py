@@ -306,7 +306,8 @@ def test_run_hands_everything_to_the_runner(
         "certfile": "chain.pem", "keyfile": "key.pem", "port": 8443, "host": "::", "workers": 1,
         "reload": False, "argv": [],
     }  # fmt: skip
-    others = ("password", "client_ca", "sni", "ssl_context", "max_connections", "config")
+    others = ("password", "client_ca", "sni", "ssl_context", "max_connections", "config",
+              "max_requests", "reload_paths", "bind", "listeners")  # fmt: skip
     nothing = dict.fromkeys([*options, *others])
     assert calls == [
         (app, {**nothing, **options, "http": True}),

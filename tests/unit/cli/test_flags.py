@@ -68,7 +68,24 @@ def test_connections_impossible_raises(count: str) -> None:
         parse_flags([f"--max-connections={count}"])
 
 
-@pytest.mark.parametrize("workers", ["0", "-1", "many"])
+def test_flags_workers_can_be_as_many_as_processors() -> None:
+    assert parse_flags(["--workers", "0", "--max-requests", "100"]) == Flags(
+        workers=0, max_requests=100
+    )
+
+
+def test_flags_watched_paths_are_gathered() -> None:
+    argv = ["--reload-path", "a", "b", "--reload-path=c"]
+    assert parse_flags(argv) == Flags(reload_paths="a:b:c")
+
+
+@pytest.mark.parametrize("requests", ["-1", "many"])
+def test_requests_impossible_raises(requests: str) -> None:
+    with pytest.raises(ConfigurationError, match="is no number of requests"):
+        parse_flags([f"--max-requests={requests}"])
+
+
+@pytest.mark.parametrize("workers", ["-1", "many"])
 def test_workers_impossible_raises(workers: str) -> None:
     with pytest.raises(ConfigurationError, match="is no number of workers"):
         parse_flags([f"--workers={workers}"])

@@ -7,7 +7,14 @@ import math
 
 import pytest
 
-from blackbull.config import ClientCert, Environment, SettingInfo, Settings, describe_settings
+from blackbull.config import (
+    ClientCert,
+    Environment,
+    SettingInfo,
+    Settings,
+    WorkerStart,
+    describe_settings,
+)
 from blackbull.errors import ConfigurationError
 
 NUMBERS = [info for info in describe_settings() if isinstance(info.default, int | float)]
@@ -31,7 +38,14 @@ def test_settings_defaults_are_the_documented_ones() -> None:
         "BB_CERTIFICATE_INTERVAL": 5,
         "BB_UVLOOP": None,
         "BB_WORKERS": 1,
+        "BB_WORKER_START": WorkerStart.AUTO,
+        "BB_WORKER_START_TIMEOUT": 60,
+        "BB_WORKER_TIMEOUT": 30,
+        "BB_MAX_REQUESTS": 0,
+        "BB_MAX_REQUESTS_JITTER": 0,
+        "BB_SOCKET_REUSEPORT": None,
         "BLACKBULL_RELOAD": None,
+        "BLACKBULL_RELOAD_PATHS": None,
         "BB_MAX_CONNECTIONS": 0,
         "BB_SOCKET_BACKLOG": 1024,
         "BB_HEADER_TIMEOUT": 10,

@@ -1,0 +1,124 @@
+"""What workers ask the supervisor for: sockets, one another's figures, the owner."""
+
+from __future__ import annotations
+
+import socket
+
+from blackbull.errors import ConfigurationError
+
+from .channel import Message
+from .generation import Generation
+from .held import HeldSockets, Key
+from .ledger import Ledger, decode_figures, encode_figures
+from .places import decode_where, encode_where
+from .process import Process, State
+
+
+class Desk:
+    """Answers workers' questions, and sees to it that what is there once is had by one.
+
+    Args:
+        held: The listening sockets.
+
+    Attributes:
+        owner: The process that does what must be done once; it stays the owner until it has
+            let go of that or has ended.
+    """
+
+    def __init__(self, held: HeldSockets) -> None:
+        self.owner: Process | None = None
+        self._held = held
+        self._ledger = Ledger()
+        self._lent: dict[tuple[Key, int], Process] = {}
+
+    def answer(self, process: Process, message: Message) -> None:
+        """Do what *message* asks for; what nobody understands is ignored."""
+        match message.say:
+            case "open":
+                self._open(process, message)
+            case "post":
+                self._ledger.post(process.pid, decode_figures(message.content))
+            case "collect":
+                others = [encode_figures(each) for each in self._ledger.others(process.pid)]
+                answer = {"id": message.content.get("id"), "figures": others}
+                process.channel.send("collected", answer)
+            case "owner":
+                self._connect(process, message)
+            case "released":
+                if self.owner is process:
+                    self.owner = None
+
+    def forget(self, process: Process) -> None:
+        """Take note that *process* has ended."""
+        self._ledger.end(process.pid)
+        if self.owner is process:
+            self.owner = None
+        for lent, borrower in list(self._lent.items()):
+            if borrower is process:
+                del self._lent[lent]
+
+    def settle(self, generation: Generation) -> None:
+        """Name an owner if there is none, and let every socket have somebody who accepts."""
+        serving = [
+            slot.serving
+            for slot in generation.slots
+            if slot.serving is not None and slot.serving.state is State.SERVING
+        ]
+        if self.owner is None and serving and serving[0].slot == 0:
+            self.owner = serving[0]
+            self.owner.channel.send("own")
+        by_slot = {process.slot: process for process in serving}
+        for key, slot, sockets in self._held.apart():
+            self._lend(key, slot, sockets, by_slot)
+
+    def _lend(
+        self,
+        key: Key,
+        slot: int,
+        sockets: list[socket.socket],
+        serving: dict[int, Process],
+    ) -> None:
+        """Let another worker accept on the sockets of a *slot* that has none."""
+        borrower = self._lent.get((key, slot))
+        name = f"{slot} {encode_where(key[0])} {key[1:]}"
+        if slot in serving or (borrower is not None and borrower not in serving.values()):
+            if borrower is not None:
+                borrower.channel.send("give back", {"key": name})
+                del self._lent[key, slot]
+            borrower = None
+        if slot not in serving and borrower is None:
+            able = [process for process in serving.values() if key in process.asked]
+            if able:
+                self._lent[key, slot] = able[slot % len(able)]
+                content: dict[str, object] = {
+                    "key": name, "where": encode_where(key[0]), "name": key[1],
+                }  # fmt: skip
+                able[slot % len(able)].channel.send("lend", content, files=sockets)
+
+    def _open(self, process: Process, message: Message) -> None:
+        where, name = decode_where(message.content["where"]), message.text("name")
+        before = sum(1 for asked in process.asked if asked[:2] == (where, name))
+        key = (where, name, before)
+        try:
+            backlog = int(message.number("backlog"))
+            sockets = self._held.open(key, backlog=backlog, slot=process.slot)
+        except ConfigurationError as error:
+            process.channel.send("refused", {"line": str(error)})
+            return
+        process.asked.append(key)
+        process.channel.send("opened", files=sockets)
+
+    def _connect(self, process: Process, message: Message) -> None:
+        """Join the worker that asks and the owner by a pair of sockets of their own."""
+        answer: dict[str, object] = {"id": message.content.get("id")}
+        owner, protocol = self.owner, message.text("protocol")
+        if owner is None or owner.state is not State.SERVING:
+            process.channel.send("no owner", answer)
+            return
+        if protocol not in owner.protocols:
+            process.channel.send("no protocol", answer)
+            return
+        here, there = socket.socketpair()
+        with here, there:
+            owner.channel.send("serve", message.content, files=[there])
+            process.channel.send("joined", answer, files=[here])

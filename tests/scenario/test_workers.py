@@ -1,0 +1,356 @@
+"""Several workers, as a person sees them: what is served, and what happens to those that die."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.program import TIMEOUT, Program, run_to_end
+
+APP = """
+import asyncio, os, sys
+from blackbull import BlackBull
+
+app = BlackBull()
+
+
+@app.route(path="/")
+async def index():
+    return str(os.getpid())
+
+
+@app.route(path="/slow")
+async def slow():
+    await asyncio.sleep(0.3)
+    return str(os.getpid())
+
+
+@app.raw_handler("kept", port=0)
+async def kept(reader, writer, ctx):
+    await writer.write(str(os.getpid()).encode())
+"""
+RUN = "\nif __name__ == '__main__':\n    app.run(port=0)\n"
+
+Write = Callable[[str], Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Return how to write the program: the application and what is said."""
+
+    def write(more: str = "", *, app: str = APP) -> Path:
+        path = tmp_path / "main.py"
+        path.write_text(app + more + RUN)
+        return path
+
+    return write
+
+
+def fetch(port: int, path: str = "/") -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=TIMEOUT) as answer:
+        return answer.read().decode()
+
+
+def ask_kept(port: int) -> str:
+    with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT) as peer:
+        return peer.makefile("rb").read().decode()
+
+
+def until(found: Callable[[], bool]) -> None:
+    """Wait until *found* returns True."""
+    end = time.monotonic() + TIMEOUT
+    while not found():
+        assert time.monotonic() < end, "it never came true"
+
+
+def everyone(port: int, count: int, *, but: frozenset[str] = frozenset()) -> frozenset[str]:
+    """Ask until *count* workers, none of them in *but*, have answered; return who they are."""
+    seen: set[str] = set()
+
+    def all_seen() -> bool:
+        seen.add(fetch(port))
+        return len(seen - but) >= count
+
+    until(all_seen)
+    return frozenset(seen - but)
+
+
+class Load:
+    """Requests on new connections, one after the other, in some threads."""
+
+    def __init__(self, port: int, path: str = "/", *, threads: int = 4) -> None:
+        self.answers: list[str] = []
+        self.failures: list[Exception] = []
+        self._url = (port, path)
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._ask) for _ in range(threads)]
+
+    def _ask(self) -> None:
+        while not self._over.is_set():
+            try:
+                self.answers.append(fetch(*self._url))
+            except urllib.error.HTTPError as error:
+                if error.code != 503:  # said to who has connected and asks nothing at the end
+                    self.failures.append(error)
+            except Exception as error:
+                self.failures.append(error)
+
+    def __enter__(self) -> Load:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def more(self, count: int = 20) -> None:
+        """Wait until *count* more requests were answered."""
+        before = len(self.answers)
+        until(lambda: bool(time.sleep(0.01)) or len(self.answers) >= before + count)
+
+
+def refused(failures: list[Exception]) -> list[Exception]:
+    """Return those of *failures* that no dying worker explains: nobody listened."""
+    return [each for each in failures if "refused" in str(each).lower()]
+
+
+def test_every_worker_answers_http_and_the_first_one_the_kept_port(write: Write) -> None:
+    with Program([str(write()), "--workers", "3"]) as program:
+        ports = program.serving()
+        pids = everyone(ports["http"], 3)
+        owners = {ask_kept(ports["kept"]) for _ in range(8)}
+        assert len(owners) == 1
+        assert owners <= pids
+        assert str(program.process.pid) not in pids
+    assert program.wait() == 0
+    assert [line for line in program.lines if "serving" in line] == [program.lines[0]]
+
+
+def test_s12_killed_owner_is_replaced_and_no_connection_refused(write: Write) -> None:
+    with Program([str(write()), "--workers", "4"]) as program:
+        ports = program.serving()
+        owner = ask_kept(ports["kept"])
+        with Load(ports["http"]) as load:
+            load.more()
+            os.kill(int(owner), signal.SIGKILL)
+            killed = time.monotonic()
+            successor = ask_kept(ports["kept"])
+            took = time.monotonic() - killed
+            load.more()
+        assert successor != owner
+        assert took < TIMEOUT  # mostly within 0.1 s; the machine may be busy
+        assert refused(load.failures) == []
+        assert successor in everyone(ports["http"], 4, but=frozenset({owner}))
+        assert re.search(
+            rf"worker 0 \(pid {owner}\) died of SIGKILL: a new one starts$",
+            program.said("died of"),
+        )
+
+
+def test_worker_that_keeps_dying_is_started_ever_more_slowly(write: Write) -> None:
+    with Program([str(write()), "--workers", "2"]) as program:
+        ports = program.serving()
+        for _ in range(3):
+            os.kill(int(ask_kept(ports["kept"])), signal.SIGKILL)
+        program.said("worker 0 .* a new one starts$")
+        program.said(r"worker 0 .* a new one starts in 0\.1 s$")
+        program.said(r"worker 0 .* a new one starts in 0\.2 s$")
+
+
+def test_hangup_replaces_all_workers_and_cuts_no_request(write: Write) -> None:
+    script = write()
+    with Program([str(script), "--workers", "2"]) as program:
+        ports = program.serving()
+        before = everyone(ports["http"], 2)
+        script.write_text(script.read_text().replace("return str(", "return 'new ' + str("))
+        with Load(ports["http"]) as load, Load(ports["http"], "/slow") as slow:
+            load.more()
+            program.signal(signal.SIGHUP)
+            assert program.serving(times=2) == ports
+            until(lambda: ask_kept(ports["kept"]) not in before)
+            load.more()
+            slow.more(4)
+        assert load.failures + slow.failures == []
+        assert all(each.startswith("new ") for each in everyone(ports["http"], 2))
+
+
+def test_hangup_with_code_that_fails_leaves_the_old_workers(write: Write) -> None:
+    script = write()
+    with Program([str(script), "--workers", "2"]) as program:
+        ports = program.serving()
+        before = everyone(ports["http"], 2)
+        good = script.read_text()
+        script.write_text(good.replace("app = BlackBull()", "1 / 0"))
+        program.signal(signal.SIGHUP)
+        program.said("the new workers do not start, the old ones go on: worker 0 .* status 1")
+        assert sum("ZeroDivisionError" in line for line in program.lines) == 1
+        script.write_text(good.replace(RUN, "\n@app.on_startup\nasync def f(): 1 / 0\n" + RUN))
+        program.signal(signal.SIGHUP)
+        program.said("the old ones go on: the application did not start: ZeroDivisionError")
+        assert everyone(ports["http"], 2) == before
+        assert ask_kept(ports["kept"]) in before
+
+
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_startup_that_fails_is_one_line_of_all_workers(write: Write, start: str) -> None:
+    script = write("\n@app.on_startup\nasync def fail(): raise RuntimeError('no database')\n")
+    environ = {"BB_WORKER_START": start}
+    status, out, err = run_to_end([str(script), "--workers", "4"], environ=environ)
+    assert (status, out) == (1, "")
+    assert err.startswith("blackbull: the application did not start: RuntimeError: no database")
+    assert err.count("\n") == 1
+
+
+def test_port_in_use_is_one_line_of_all_workers(write: Write) -> None:
+    with socket.create_server(("127.0.0.1", 0), reuse_port=True) as taken:
+        port = taken.getsockname()[1]
+        script = write()
+        script.write_text(script.read_text().replace("run(port=0)", f"run(port={port})"))
+        status, out, err = run_to_end([str(script), "--workers", "4"])
+    assert (status, out) == (1, "")
+    assert "the port is in use" in err
+    assert err.count("\n") == 1
+
+
+@contextmanager
+def connected(port: int, path: str) -> Iterator[socket.socket]:
+    with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT) as peer:
+        peer.sendall(f"GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n".encode())
+        yield peer
+
+
+WAITS = """
+@app.route(path="/wait")
+async def wait():
+    print("handler: started", file=sys.stderr, flush=True)
+    await asyncio.sleep(float(sys.argv[-1]))
+    return "finished"
+"""
+
+
+def test_signal_lets_running_requests_of_workers_finish(write: Write) -> None:
+    with Program([str(write(WAITS)), "--workers", "2", "0.5"]) as program:
+        with connected(program.serving()["http"], "/wait") as peer:
+            program.said("handler: started")
+            program.signal(signal.SIGTERM)
+            assert peer.makefile("rb").read().endswith(b"finished")
+        assert program.wait() == 0
+
+
+def test_second_signal_ends_all_workers_at_once(write: Write) -> None:
+    environ = {"BB_WORKER_DRAIN_TIMEOUT": "3600"}
+    arguments = [str(write(WAITS)), "--workers", "2", "3600"]
+    with Program(arguments, environ=environ) as program:
+        port = program.serving()["http"]
+        pids = everyone(port, 2)
+        with connected(port, "/wait"):
+            program.said("handler: started")
+            program.signal(signal.SIGINT)
+            program.said("blackbull: stopping")
+            program.signal(signal.SIGINT)
+            assert program.wait() == -signal.SIGINT
+        for pid in pids:
+            until(lambda pid=pid: not alive(int(pid)))
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_workers_of_a_killed_supervisor_stop(write: Write, start: str) -> None:
+    environ = {"BB_WORKER_START": start}
+    with Program([str(write(WAITS)), "--workers", "3", "0.5"], environ=environ) as program:
+        port = program.serving()["http"]
+        pids = everyone(port, 3)
+        with connected(port, "/wait") as peer:
+            program.said("handler: started")
+            program.signal(signal.SIGKILL)
+            assert peer.makefile("rb").read().endswith(b"finished")
+        for pid in pids:
+            until(lambda pid=pid: not alive(int(pid)))
+        program.wait()
+
+
+def test_stopped_worker_is_killed_and_replaced(write: Write) -> None:
+    environ = {"BB_WORKER_TIMEOUT": "1"}
+    with Program([str(write()), "--workers", "2"], environ=environ) as program:
+        port = program.serving()["kept"]
+        owner = ask_kept(port)
+        os.kill(int(owner), signal.SIGSTOP)
+        program.said(rf"worker 0 \(pid {owner}\) gave no sign of life for 1 s and was killed: a")
+        assert ask_kept(port) != owner
+
+
+def test_startup_that_hangs_is_ended(write: Write) -> None:
+    script = write("\n@app.on_startup\nasync def hang(): await asyncio.sleep(3600)\n")
+    environ = {"BB_WORKER_START_TIMEOUT": "1"}
+    status, _, err = run_to_end([str(script), "--workers", "2"], environ=environ)
+    assert status == 1
+    assert re.search(r"worker \d \(pid \d+\) did not start within 1 s and was killed", err)
+    assert err.count("\n") == 1
+
+
+def test_shutdown_that_fails_is_status_1(write: Write) -> None:
+    script = write("\n@app.on_shutdown\nasync def fail(): raise RuntimeError('no disk')\n")
+    with Program([str(script), "--workers", "2"]) as program:
+        program.serving()
+        program.signal(signal.SIGTERM)
+        assert program.wait() == 1
+    failed = [line for line in program.lines if "shutdown failed: RuntimeError: no disk" in line]
+    assert len(failed) == 2
+    assert not any("Traceback" in line for line in program.lines)
+
+
+def test_worker_is_replaced_after_so_many_requests(write: Write) -> None:
+    with Program([str(write()), "--workers", "2", "--max-requests", "40"]) as program:
+        ports = program.serving()
+        with Load(ports["http"]) as load:
+            until(lambda: bool(time.sleep(0.01)) or len(set(load.answers)) >= 4)
+        assert load.failures == []
+        assert len(program.lines) == 1
+
+
+def test_what_follows_run_is_done_once(tmp_path: Path) -> None:
+    script = tmp_path / "main.py"
+    script.write_text(APP + "\napp.run(port=0)\nprint('over', file=sys.stderr)\n")
+    for start in ("fork", "spawn"):
+        environ = {"BB_WORKER_START": start}
+        with Program([str(script), "--workers", "2"], environ=environ) as program:
+            program.serving()
+            program.signal(signal.SIGTERM)
+            assert program.wait() == 0
+        assert program.lines.count("over") == 1
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("\napp.run(http=False, workers=2)\n", "stateful protocols are served by one"),
+        ("\napp.run(port=0, workers=-1)\n", "BB_WORKERS must be 0 or more"),
+    ],
+)
+def test_impossible_workers_are_one_line(tmp_path: Path, more: str, said: str) -> None:
+    script = tmp_path / "main.py"
+    script.write_text(APP + more)
+    status, _, err = run_to_end([str(script)])
+    assert status == 1
+    assert said in err
+    assert err.count("\n") == 1

@@ -5,6 +5,10 @@ one ever passes. So a connection owns no timer of the event loop: it is filed in
 it may have to be looked at, one timer per loop waits for the nearest slot, and moving a deadline
 further away, which is what a request does, is an attribute: whoever is found in a slot too early
 is filed again.
+
+A process that was stopped, or whose handler has blocked it, wakes up with deadlines that passed
+while nobody could read what would have moved them. So a turn that comes late looks at nothing yet:
+the loop gets to read first.
 """
 
 from __future__ import annotations
@@ -12,8 +16,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from math import inf
+from typing import Final
 
 from blackbull.abc import Deadline
+
+TOLERANCE: Final = 2
+"""Slots that a turn may be behind its time before it counts as late."""
 
 
 class Wheel:
@@ -24,7 +32,7 @@ class Wheel:
         granularity: Seconds that one slot is wide: how late a deadline may be noticed.
     """
 
-    __slots__ = ("_armed", "_slots", "_timer", "granularity", "loop")
+    __slots__ = ("_armed", "_late", "_slots", "_timer", "granularity", "loop")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *, granularity: float = 0.05) -> None:
         self.loop = loop
@@ -32,6 +40,7 @@ class Wheel:
         self._slots: dict[int, set[WheelDeadline]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._armed = 0
+        self._late = False
 
     def file(self, deadline: WheelDeadline, slot: int) -> None:
         """Look at *deadline* at the beginning of *slot*."""
@@ -56,9 +65,15 @@ class Wheel:
         self._timer = self.loop.call_at(slot * self.granularity, self._turn)
 
     def _turn(self) -> None:
-        self._timer = None
         now = self.loop.time()
-        current = int(now / self.granularity)
+        width = self.granularity
+        if not self._late and now > (self._armed + TOLERANCE) * width:
+            self._late = True
+            self._timer = self.loop.call_later(width, self._turn)
+            return
+        self._timer = None
+        self._late = False
+        current = int(now / width)
         for slot in sorted(slot for slot in self._slots if slot <= max(current, self._armed)):
             for deadline in self._slots.pop(slot):
                 deadline.look(now)

@@ -54,10 +54,17 @@ class Clock:
             if not due:
                 break
             first = min(due, key=Handle.when)
-            self.now = first.at
+            self.now = max(self.now, first.at)
             self.handles.remove(first)
             first.callback()
         self.now = end
+
+    def oversleep(self, seconds: float) -> None:
+        """Let time pass in which the loop can do nothing, then run the first timer."""
+        self.now += seconds
+        first = min((h for h in self.handles if not h.cancelled), key=Handle.when)
+        self.handles.remove(first)
+        first.callback()
 
     def pending(self) -> int:
         return sum(not handle.cancelled for handle in self.handles)
@@ -176,4 +183,27 @@ def test_wheel_closed_never_turns_again(
     deadline._wheel.close()
     clock.advance(100.0)
     assert expired == []
+    assert clock.pending() == 0
+
+
+def test_turn_that_is_late_lets_the_loop_read_first(
+    clock: Clock, deadline: WheelDeadline, expired: list[float]
+) -> None:
+    deadline.set(5.0)
+    clock.oversleep(60.0)
+    assert expired == []
+    deadline.set(5.0)  # something had arrived
+    clock.advance(4.9)
+    assert expired == []
+    clock.advance(0.2)
+    assert expired == [pytest.approx(165.0, abs=1.5 * SLOT)]
+
+
+def test_turn_that_is_late_again_does_not_wait_for_ever(
+    clock: Clock, deadline: WheelDeadline, expired: list[float]
+) -> None:
+    deadline.set(5.0)
+    clock.oversleep(60.0)
+    clock.oversleep(1.0)
+    assert expired == [pytest.approx(161.0)]
     assert clock.pending() == 0

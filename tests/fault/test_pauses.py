@@ -30,7 +30,9 @@ async def index(conn):
 
 @app.route(path="/block")
 def block():
-    time.sleep(0.8)
+    end = time.monotonic() + 0.8
+    while time.monotonic() < end:
+        pass
     return "blocked"
 
 @app.route(path="/ws", scheme=Scheme.websocket)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from .abc import Address, Reader, Writer
@@ -46,14 +47,17 @@ class Worker(ABC):
         """This is the worker that does what must be done once, or that is about to."""
         return self.index == 0
 
-    async def owning(self) -> None:
-        """Wait until this worker may do what must be done once: nobody else does it any more.
+    @asynccontextmanager
+    async def owning(self) -> AsyncIterator[None]:
+        """Do what must be done once: ``async with worker.owning(): ...``.
 
-        When workers are replaced, the old owner and the new one run side by side for a moment.
-        Returns at once where the owner has no predecessor, and never in a worker that is none.
+        When workers are replaced, the old owner and the new one run side by side for a moment:
+        entering waits until nobody in the old one is in such a block any more. In a worker that
+        is no owner it never ends. Who is cancelled must leave soon: the next owner waits.
         """
         if not self.owner:
             await asyncio.Event().wait()
+        yield
 
     @abstractmethod
     def post(self, figures: Figures) -> None:

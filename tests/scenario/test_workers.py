@@ -354,3 +354,40 @@ def test_impossible_workers_are_one_line(tmp_path: Path, more: str, said: str) -
     assert status == 1
     assert said in err
     assert err.count("\n") == 1
+
+
+SINGLETON = """
+@app.background_task(singleton=True)
+async def once():
+    with open("log", "a", buffering=1) as log:
+        print("begun", os.getpid(), file=log)
+        try:
+            while True:
+                await asyncio.sleep(0.01)
+                print("goes on", os.getpid(), file=log)
+        finally:
+            print("ended", os.getpid(), file=log)
+"""
+
+
+def test_singleton_moves_and_never_runs_twice(write: Write, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+
+    def begun(times: int) -> Callable[[], bool]:
+        return lambda: log.exists() and log.read_text().count("begun") >= times
+
+    with Program([str(write(SINGLETON)), "--workers", "3"], cwd=tmp_path) as program:
+        ports = program.serving()
+        until(begun(1))
+        owner = int(ask_kept(ports["kept"]))
+        os.kill(owner, signal.SIGKILL)
+        until(begun(2))
+        program.signal(signal.SIGHUP)
+        program.serving(times=2)
+        until(begun(3))
+        assert int(ask_kept(ports["kept"])) == int(log.read_text().split()[-1])
+    said = [line.rsplit(" ", 1) for line in log.read_text().splitlines()]
+    by_turns = [pid for i, (_, pid) in enumerate(said) if i == 0 or said[i - 1][1] != pid]
+    assert len(by_turns) == 3  # who has ended, or was killed, is never heard of again
+    assert by_turns[0] == str(owner)
+    assert [what for what, pid in said if pid == by_turns[1]][-1] == "ended"

@@ -32,6 +32,7 @@ from blackbull.server.protocol_registry import ProtocolRegistry, RawBinding, Raw
 from blackbull.utils import Scheme
 from blackbull.worker import OnlyWorker, Worker
 
+from .background import BackgroundTasks, Work, call_with_worker, takes_worker
 from .errors import ErrorKey, ErrorResponder
 from .group import RouteGroup
 from .lifespan import Hook, Lifespan, event_hook
@@ -47,6 +48,8 @@ F = TypeVar("F", bound=Callable[..., object])
 ListenerT = TypeVar("ListenerT", bound=EventHandler)
 RawT = TypeVar("RawT", bound=RawProtocolHandler)
 HookT = TypeVar("HookT", bound=Hook)
+WorkT = TypeVar("WorkT", bound=Work)
+WorkerHookT = TypeVar("WorkerHookT", bound=Callable[..., object])
 MiddlewareT = TypeVar("MiddlewareT", bound=Middleware)
 
 
@@ -104,6 +107,7 @@ class BlackBull:
         self._errors = ErrorResponder(
             self.aggregator, self._converters.respond, observers=self.observers
         )
+        self._background = BackgroundTasks()
         self._lifespan = Lifespan(self.aggregator)
         self._middlewares: list[Middleware] = []
         self._subprotocols: list[bytes] = []
@@ -336,6 +340,55 @@ class BlackBull:
         self.events.intercept(APP_STARTUP, event_hook(hook))
         return hook
 
+    def on_worker_start(self, hook: WorkerHookT) -> WorkerHookT:
+        """Run *hook* when a worker starts; it may take the :class:`~blackbull.worker.Worker`.
+
+        It runs in every process, before its first connection; raising ends the start.
+
+        Raises:
+            TypeError: it takes something else.
+        """
+        takes_worker(hook)
+
+        async def start() -> None:
+            await call_with_worker(hook, self.worker)
+
+        self.on_startup(start)
+        return hook
+
+    @overload
+    def background_task(self, work: WorkT, *, singleton: bool = False) -> WorkT: ...
+
+    @overload
+    def background_task(
+        self, work: None = None, *, singleton: bool = False
+    ) -> Callable[[WorkT], WorkT]: ...
+
+    def background_task(
+        self, work: WorkT | None = None, *, singleton: bool = False
+    ) -> WorkT | Callable[[WorkT], WorkT]:
+        """Run the decorated async function from the start to the end, beside the requests.
+
+        It may take the :class:`~blackbull.worker.Worker`. What it raises is logged, and it begins
+        again; when it returns, it is done. It is cancelled at the end.
+
+        Args:
+            work: The function; None: this is used as ``@app.background_task(...)``.
+            singleton: With several workers it runs in one of them only, and in another one when
+                that has ended; else in each.
+
+        Raises:
+            RuntimeError: the application has started.
+            TypeError: it is no async function, or takes something else.
+        """
+        self._refuse_when_frozen("background_task()")
+
+        def register(work: WorkT) -> WorkT:
+            self._background.add(work, singleton=singleton)
+            return work
+
+        return register if work is None else register(work)
+
     def on_shutdown(self, hook: HookT) -> HookT:
         """Run *hook*, which takes nothing, after the last connection."""
         self.events.intercept(APP_SHUTDOWN, event_hook(hook))
@@ -482,9 +535,11 @@ class BlackBull:
         """
         self.freeze()
         await self._lifespan.startup(self)
+        self._background.start(self.worker)
 
     async def stopping(self) -> None:
         """Let the extensions end what would not end by itself; what they raise is logged."""
+        await self._background.stop(singletons=True)
         await self._lifespan.stopping(self)
 
     async def shutdown(self) -> None:
@@ -493,6 +548,7 @@ class BlackBull:
         Raises:
             Exception: the first error, after everything had its turn.
         """
+        await self._background.stop()
         await self._lifespan.shutdown(self)
 
     @overload

@@ -138,16 +138,17 @@ async def serving(
             if await signals.unless_stopped(_wait(worker.go)):
                 await server.accept()
                 await worker.stop.wait()
+            worker.server = None
+            drain = worker.drain_timeout
+            await stop(server, settings.drain_timeout if drain is None else drain)
         finally:
             owning.cancel()
-            worker.server = None
-        drain = settings.drain_timeout if worker.drain_timeout is None else worker.drain_timeout
-        await stop(server, drain)
 
 
 async def _own(worker: ChannelWorker, server: Server) -> None:
-    await worker.owning()
-    await server.accept_kept()
+    async with worker.owning():
+        await server.accept_kept()
+        await asyncio.Event().wait()
 
 
 async def _wait(event: asyncio.Event) -> None:

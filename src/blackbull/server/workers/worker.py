@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import Final, cast
 
 from blackbull.abc import Address, Aggregator, Reader, Writer
@@ -79,6 +80,7 @@ class ChannelWorker(Worker):
         self._channel = channel
         self._loop = asyncio.get_running_loop()
         self._owning = asyncio.Event()
+        self._holders = 0
         self._early: list[Message] = []
         self._asked: dict[int, asyncio.Future[Message]] = {}
         self._questions = 0
@@ -90,9 +92,20 @@ class ChannelWorker(Worker):
 
     # ------------------------------------------------------------------ what applications use
 
-    async def owning(self) -> None:
-        """Wait until this worker may do what must be done once."""
+    @asynccontextmanager
+    async def owning(self) -> AsyncIterator[None]:
+        """Do what must be done once, as soon as no other process does it."""
         await self._owning.wait()
+        if self.stop.is_set():
+            await asyncio.Event().wait()
+        self._holders += 1
+        try:
+            yield
+        finally:
+            self._holders -= 1
+            if self.stop.is_set() and not self._holders:
+                self._owning.clear()
+                self.tell("released")
 
     def post(self, figures: Figures) -> None:
         """Let the other workers see *figures* instead of what was posted before; never waits."""

@@ -12,6 +12,7 @@ SECONDS_OF_SOAK ?= 600
 
 help:
 	@echo "make demo    run examples/gateway.py: HTTP on port 8000, a TCP echo on 9000, MQTT on 1883"
+	@echo "             (WORKERS=4 for four processes)"
 	@echo "make test    run the test suite (TESTS=tests/unit for a part of it)"
 	@echo "make check   ruff, mypy --strict, architecture tests"
 	@echo "make bench   measure against other servers (needs wrk, h2load and a C compiler)"
@@ -20,7 +21,7 @@ help:
 	@echo "PYTHON=python3.13 make test   uses that interpreter"
 
 demo: $(VENV)/.ready-standard
-	$(BIN)/python examples/gateway.py
+	$(BIN)/python examples/gateway.py $(if $(WORKERS),--workers $(WORKERS))
 
 test: $(VENV)/.ready-test build/npm/.ready
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)

@@ -1,11 +1,14 @@
-"""Everything that works today, in one process. ``make demo`` runs it.
+"""Everything that works today. ``make demo`` runs it, ``make demo WORKERS=4`` in four processes.
 
-HTTP is on port 8000, a raw TCP echo on port 9000, an MQTT broker on port 1883.
+HTTP is on port 8000, a raw TCP echo on port 9000, an MQTT broker on port 1883. Whatever has to be
+known in every process is published at the broker, which is one, and followed by all.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
+import json
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -15,6 +18,7 @@ from blackbull import BlackBull, Connection, Event, EventSourceResponse, HTTPExc
 from blackbull.abc import ProtocolContext, Reader, Writer
 from blackbull.broadcast import Channel
 from blackbull.mqtt import AsyncAPIExtension, Message, MQTTExtension
+from blackbull.mqtt.auth import ClientInfo
 from blackbull.utils import Scheme
 
 HTTP_PORT = 8000
@@ -23,7 +27,14 @@ MQTT_PORT = 1883
 
 app = BlackBull()
 app.enable_openapi(title="Gateway", version="0.1.0")
-mqtt = app.add_extension(MQTTExtension(port=MQTT_PORT, websocket_path="/mqtt"))
+
+
+def may(client: ClientInfo, action: str, topic: str) -> bool:
+    """Clients may read what the gateway knows; only the gateway itself writes it."""
+    return action == "subscribe" or not topic.startswith("gateway/")
+
+
+mqtt = app.add_extension(MQTTExtension(port=MQTT_PORT, websocket_path="/mqtt", authorize=may))
 app.add_extension(AsyncAPIExtension(title="Gateway", version="0.1.0"))
 
 
@@ -37,7 +48,8 @@ class Reading:
 
 readings: dict[str, Reading] = {}
 live = Channel(overflow="drop_oldest")
-echoed = 0
+totals = {"echoed": 0}
+tasks: set[asyncio.Task[None]] = set()
 
 PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Readings</title><link rel="icon" href="data:,">
@@ -90,17 +102,31 @@ async def read(sensor: str) -> Reading:
 
 @app.route(path="/readings", methods=["POST"])
 async def report(reading: Reading) -> Reading:
-    readings[reading.sensor] = reading
-    live.send_json(reading)
-    await mqtt.publish(f"reported/{reading.sensor}", reading)
+    await mqtt.publish(f"gateway/readings/{reading.sensor}", reading, retain=True)
     return reading
 
 
 @mqtt.on_message(topic="readings/{sensor}", schema=float)
 async def measured(msg: Message, sensor: str, celsius: float) -> None:
     """What sensors measure that speak MQTT: degrees Celsius."""
-    readings[sensor] = Reading(sensor, celsius)
-    live.send_json(readings[sensor])
+    await report(Reading(sensor, celsius))
+
+
+async def follow_gateway() -> None:
+    """Learn what any process has reported; what was retained comes first."""
+    async with mqtt.subscribe("gateway/#") as messages:
+        async for msg in messages:
+            match msg.topic.split("/", 2):
+                case ["gateway", "readings", sensor]:
+                    readings[sensor] = Reading(**json.loads(msg.payload))
+                    live.send_json(readings[sensor])
+                case ["gateway", "echoed"]:
+                    totals["echoed"] = int(msg.payload)
+
+
+@app.on_startup
+async def start_following() -> None:
+    tasks.add(asyncio.create_task(follow_gateway()))  # it ends when the server stops
 
 
 @app.route(path="/messages")
@@ -161,7 +187,7 @@ async def clock() -> EventSourceResponse:
 
 @app.route(path="/stats")
 async def stats() -> dict[str, int]:
-    return {"readings": len(readings), "echoed": echoed}
+    return {"readings": len(readings), **totals}
 
 
 @app.raw_handler("echo", port=ECHO_PORT)
@@ -172,10 +198,13 @@ async def echo(reader: Reader, writer: Writer, ctx: ProtocolContext) -> None:
         await writer.write(data)
 
 
+echoes = itertools.count(1)  # in the first process, which alone has the port
+
+
 @app.on("message_received")
 async def count(event: Event) -> None:
-    global echoed  # noqa: PLW0603 -- the whole state of the demo
-    echoed += event.detail["protocol"] == "echo"
+    if event.detail["protocol"] == "echo":
+        await mqtt.publish("gateway/echoed", next(echoes), retain=True)
 
 
 GUIDE = f"""

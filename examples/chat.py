@@ -1,6 +1,7 @@
 """Chat rooms: a page with a live WebSocket, and one channel for each room.
 
-Run it and open http://127.0.0.1:8000/ in two windows.
+Run it and open http://127.0.0.1:8000/ in two windows. A channel is in one process: run it with
+one worker. ``gateway.py`` shows how to reach the clients of all of several.
 """
 
 from __future__ import annotations

@@ -1,0 +1,253 @@
+"""One broker for several processes, as programs that nobody here wrote meet it."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
+
+from tests import mqtt_packets as mqtt
+from tests.program import Program
+
+WAIT = 20.0
+PROGRAM = """
+import os, sys
+
+from blackbull import BlackBull, EventSourceResponse
+from blackbull.mqtt import MQTTExtension
+
+app = BlackBull()
+mqtt = app.add_extension(MQTTExtension(port={port}, websocket_path="/mqtt"))
+
+
+def say(*words):
+    print(*words, file=sys.stderr, flush=True)
+
+
+@app.route(path="/who")
+async def who():
+    return {{"index": app.worker.index, "pid": os.getpid()}}
+
+
+@app.route("POST", "/publish")
+async def publish(topic: str, body: bytes):
+    return {{"reached": await mqtt.publish(topic, body, qos=1)}}
+
+
+@app.route(path="/stream")
+async def stream(topic: str):
+    async def events():
+        async with mqtt.subscribe(topic) as messages:
+            yield {{"data": "ready"}}
+            async for msg in messages:
+                yield {{"data": msg.payload}}
+
+    return EventSourceResponse(events())
+
+
+@mqtt.on_message(topic="tapped/#")
+async def tapped(msg):
+    say("tapped by", app.worker.index, msg.topic, msg.text())
+
+
+@mqtt.on_connect
+async def arrived(client):
+    say("client", client.client_id, client.transport, client.peername[0])
+
+
+@app.on("connection_accepted")
+async def accepted(event):
+    say("accepted by", app.worker.index, event.detail["protocol"])
+
+
+app.run(port=0)
+"""
+
+
+def program(directory: Path, *, port: int | None) -> Program:
+    script = directory / "app.py"
+    script.write_text(PROGRAM.format(port=port))
+    return Program([str(script), "--workers", "2"])
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """The broker has a port of its own."""
+    with program(tmp_path_factory.mktemp("own"), port=0) as running:
+        running.serving()
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """The broker shares the port of HTTP."""
+    with program(tmp_path_factory.mktemp("shared"), port=None) as running:
+        running.serving()
+        yield running
+
+
+class Line:
+    """A connection to one worker over HTTP/1.1."""
+
+    def __init__(self, port: int) -> None:
+        self.http = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT)
+        self.http.connect()
+
+    def close(self) -> None:
+        self.http.close()
+
+    def ask(self, path: str, content: bytes | None = None) -> dict[str, int]:
+        self.http.request("GET" if content is None else "POST", path, content)
+        answer = self.http.getresponse()
+        text = answer.read()
+        assert answer.status == 200, text
+        found = json.loads(text)
+        assert isinstance(found, dict)
+        return found
+
+    def take_socket(self) -> socket.socket:
+        """Return the socket, for something else than HTTP."""
+        sock = self.http.sock
+        assert sock is not None
+        self.http.sock = None
+        return sock
+
+
+def reach(running: Program, index: int) -> Line:
+    """Return a connection to the worker *index*: connect until it is the one that accepts."""
+    for _ in range(200):
+        line = Line(running.ports["http"])
+        if line.ask("/who")["index"] == index:
+            return line
+        line.close()
+    raise AssertionError(f"worker {index} never accepted")
+
+
+def mqtt_port(running: Program) -> str:
+    return str(running.ports.get("mqtt", running.ports["http"]))
+
+
+def publish(running: Program, topic: str, text: str, *options: str) -> None:
+    subprocess.run(
+        ["mosquitto_pub", "-p", mqtt_port(running), "-q", "1", "-t", topic, "-m", text, *options],
+        check=True, timeout=WAIT, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def listener(running: Program, topic: str) -> subprocess.Popen[str]:
+    """Return a mosquitto_sub that has subscribed and ends with its first message."""
+    listening = subprocess.Popen(
+        ["stdbuf", "-oL", "mosquitto_sub", "-d", "-p", mqtt_port(running), "-q", "1", "-t", topic,
+         "-C", "1"],
+        stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    assert listening.stdout is not None
+    while not listening.stdout.readline().startswith("Subscribed"):
+        pass
+    return listening
+
+
+def last_line(listening: subprocess.Popen[str]) -> str:
+    said, _ = listening.communicate(timeout=WAIT)
+    return [line for line in said.splitlines() if not line.startswith("Client ")][-1]
+
+
+@asynccontextmanager
+async def websocket(line: Line) -> AsyncIterator[ClientConnection]:
+    """Turn *line* into MQTT over a WebSocket, and connect."""
+    async with connect(
+        "ws://127.0.0.1/mqtt", sock=line.take_socket(), subprotocols=[Subprotocol("mqtt")]
+    ) as opened:
+        await opened.send(mqtt.encode(mqtt.connect("websocket"), 5))
+        answer = await opened.recv()
+        assert isinstance(answer, bytes)
+        assert (answer[0], answer[3]) == (0x20, 0)
+        yield opened
+
+
+def test_publishing_in_another_worker_reaches_clients_and_runs_taps_once(own: Program) -> None:
+    with closing(reach(own, 1)) as line:
+        assert line.ask("/publish?topic=tapped/a", b"before") == {"reached": 0}
+        listening = listener(own, "tapped/#")
+        assert line.ask("/publish?topic=tapped/a", b"hello") == {"reached": 1}
+        assert last_line(listening) == "hello"
+    assert own.said(r"tapped by \d tapped/a hello") == "tapped by 0 tapped/a hello"
+    with closing(reach(own, 0)) as line:
+        line.ask("/publish?topic=tapped/last", b"x")
+    own.said("tapped/last")
+    assert len([each for each in own.lines if "tapped/a hello" in each]) == 1
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_handlers_of_every_worker_follow_what_clients_publish(own: Program, index: int) -> None:
+    with closing(reach(own, index)) as line:
+        line.http.request("GET", "/stream?topic=followed")
+        stream = line.http.getresponse()
+        assert stream.readline() == b"data: ready\n"
+        publish(own, "followed", f"for {index}")
+        assert stream.readline() == b"\n"
+        assert stream.readline() == f"data: for {index}\n".encode()
+
+
+async def test_websocket_at_another_worker_is_one_client_among_all(own: Program) -> None:
+    async with websocket(reach(own, 1)) as opened, asyncio.timeout(WAIT):
+        assert own.said(r"^client websocket ") == "client websocket websocket 127.0.0.1"
+        await opened.send(mqtt.encode(mqtt.subscribe(1, ("lamps/#", 0)), 5))
+        assert await opened.recv() == b"\x90\x04\x00\x01\x00\x00"
+        await asyncio.to_thread(publish, own, "lamps/a", "on")
+        assert await opened.recv() == mqtt.encode(mqtt.publish("lamps/a", b"on"), 5)
+
+
+def test_shared_port_leads_to_the_broker_from_every_worker(shared: Program) -> None:
+    listening = listener(shared, "t")
+    with closing(reach(shared, 1)) as line:
+        assert line.ask("/publish?topic=t", b"x") == {"reached": 1}
+    assert last_line(listening) == "x"
+    for number in range(200):
+        publish(shared, "tapped/shared", str(number))
+        if any(each == "accepted by 1 mqtt" for each in shared.lines):
+            break
+    shared.said("accepted by 1 mqtt")
+    assert shared.said(rf"tapped/shared {number}$") == f"tapped by 0 tapped/shared {number}"
+    assert not [each for each in shared.lines if re.search("tapped by [^0]", each)]
+
+
+async def test_owner_killed_is_replaced_and_everything_finds_its_successor(
+    tmp_path: Path,
+) -> None:
+    with program(tmp_path, port=0) as running:
+        running.serving()
+        with closing(reach(running, 0)) as line:
+            owner = line.ask("/who")["pid"]
+        with closing(reach(running, 1)) as line, closing(reach(running, 1)) as other:
+            line.http.request("GET", "/stream?topic=t")
+            stream = line.http.getresponse()
+            assert stream.readline() == b"data: ready\n"
+            async with websocket(reach(running, 1)) as opened:
+                os.kill(owner, signal.SIGKILL)
+                with pytest.raises(ConnectionClosed):
+                    await asyncio.wait_for(opened.recv(), WAIT)
+            # Somebody new and the stream are two subscribers, once that has found the successor.
+            listening = listener(running, "t")
+            while other.ask("/publish?topic=t", b"again")["reached"] < 2:
+                listening.terminate()
+                listening.communicate()
+                listening = listener(running, "t")
+            assert last_line(listening) == "again"
+            assert stream.readline() == b"\n"
+            assert stream.readline() == b"data: again\n"
+        with closing(reach(running, 0)) as line:
+            assert line.ask("/who")["pid"] != owner

@@ -159,9 +159,9 @@ async def page() -> str:
 @app.route(path="/live", scheme=Scheme.websocket, allow_origins="self")
 async def follow(ws: WebSocket) -> None:
     await ws.accept()
-    for reading in readings.values():
-        await ws.send_json(reading)
     with live.join(ws):
+        for reading in list(readings.values()):
+            await ws.send_json(reading)
         async for message in ws:
             await ws.send(message)
 

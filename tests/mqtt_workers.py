@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from blackbull import BlackBull
-from blackbull.abc import Reader, Writer
+from blackbull.abc import Address, Reader, Writer
 from blackbull.errors import ConnectionLost
 from blackbull.mqtt import MQTTExtension
 from blackbull.transport.memory import MemoryConnection, memory_pair
@@ -39,7 +39,9 @@ class OtherWorker(Worker):
     async def collect(self) -> list[Figures]:
         return []
 
-    async def open_owner(self, protocol: str) -> tuple[Reader, Writer]:
+    async def open_owner(
+        self, protocol: str, *, peername: Address | None = None, sockname: Address | None = None
+    ) -> tuple[Reader, Writer]:
         self.asked.append(protocol)
         if self.owner_app is None:
             self.failures += 1

@@ -469,6 +469,12 @@ class Settings:
         unit="bytes",
         sentence="The largest WebSocket message, whole and inflated.",
     )
+    ws_message_timeout: float = setting(
+        300.0,
+        "BB_WS_MESSAGE_TIMEOUT",
+        kind=Kind.SECONDS,
+        sentence="How long a WebSocket message may take to arrive, all its frames.",
+    )
     ws_idle_timeout: float = setting(
         300.0,
         "BB_WS_IDLE_TIMEOUT",

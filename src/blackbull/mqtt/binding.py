@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from math import inf
 from typing import Final, cast
 
 from blackbull.abc import (
@@ -162,11 +163,11 @@ class FedConnection(Consumer, Shell):
             self._view.close()
             return
         # Moving the deadline with every packet would cost more than looking twice.
-        left = self._inbound.heard_at + self._inbound.keep_alive - self._actor.time()
+        left = self._inbound.time_left(self._actor.time())
         if left > 0:
-            self._view.deadline.set(left)
+            self._wait(left)
             return
-        self._view.deadline.set(self._inbound.keep_alive)
+        self._wait(self._inbound.keep_alive or self._actor.settings.packet_timeout)
         if not self._link.parked and self._unread is None:  # it is not we who do not listen
             self._actor.tell(TimedOut(self._inbound))
 
@@ -197,7 +198,7 @@ class FedConnection(Consumer, Shell):
         link = self._link
         if self._connecting and link.session is not None:
             self._connecting = False
-            self._view.deadline.set(self._inbound.keep_alive)
+            self._wait(self._inbound.time_left(self._actor.time()))
         if link.congested and not link.ending:
             self._pause_if_unanswered()
             return
@@ -227,6 +228,12 @@ class FedConnection(Consumer, Shell):
         self._view.record_limit(limit)
 
     # ------------------------------------------------------------------ inside
+
+    def _wait(self, seconds: float) -> None:
+        if seconds < inf:
+            self._view.deadline.set(max(seconds, 0.001))
+        else:
+            self._view.deadline.clear()
 
     def _write(self) -> None:
         out = self._link.out

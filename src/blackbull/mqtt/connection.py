@@ -121,8 +121,9 @@ class MQTTConnectionActor(Actor, Shell):
         if self._link.session is None:
             patience = self._broker.settings.connect_timeout
             return self._since + patience if patience else None
-        patience = self._inbound.keep_alive
-        return self._inbound.heard_at + patience if patience else None
+        now = self._broker.time()
+        left = self._inbound.time_left(now)
+        return now + left if left < inf else None
 
     async def _give_up(self) -> None:
         """End the connection; whoever tells the broker that it is gone lets the client be told."""

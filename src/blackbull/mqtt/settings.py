@@ -191,6 +191,12 @@ class MQTTSettings:
         kind=Kind.SECONDS,
         sentence="How long a client may take from connecting to being accepted; 0: no limit.",
     )
+    packet_timeout: float = setting(
+        120.0,
+        "BB_MQTT_PACKET_TIMEOUT",
+        kind=Kind.SECONDS,
+        sentence="How long one packet may take to arrive.",
+    )
     max_keep_alive: int = setting(
         0,
         "BB_MQTT_MAX_KEEP_ALIVE",

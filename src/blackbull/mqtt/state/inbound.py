@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Final, cast
 
 from blackbull.errors import LimitExceeded
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 DISCONNECT: Final = 0xE0
 PINGRESP: Final = b"\xd0\x00"
 
+MAX_PARTS: Final = 256
+"""Arrivals that an unfinished packet may be kept in, beside one for each so many bytes."""
+
 
 class Inbound:
     """The reading side of one client.
@@ -49,6 +53,7 @@ class Inbound:
         link: The client.
         keep_alive: Seconds without a packet after which the client is taken for gone; 0: never.
         heard_at: When the last packet came, by the broker's clock.
+        begun_at: When the packet began that has not all come, by the broker's clock.
 
     Spec:
         MQTT 5.0 §2, §3; MQTT 3.1.1 §2, §3
@@ -56,14 +61,15 @@ class Inbound:
 
     __slots__ = (
         "_admission", "_broker", "_conversation", "_gone", "_have", "_max_packet", "_need",
-        "_parts", "_publishing", "_quick", "_read_size", "_subscribing", "_verdicts", "heard_at",
-        "keep_alive", "link",
+        "_parts", "_publishing", "_quick", "_read_size", "_subscribing", "_verdicts", "begun_at",
+        "heard_at", "keep_alive", "link",
     )  # fmt: skip
 
     def __init__(self, broker: Broker, link: Link) -> None:
         self.link = link
         self.keep_alive = 0.0
         self.heard_at = 0.0
+        self.begun_at = 0.0
         self._broker = broker
         self._read_size = decode_variable_byte_integer
         self._max_packet = broker.settings.max_packet_size
@@ -89,9 +95,14 @@ class Inbound:
             self._parts.append(data)
             self._have += len(data)
             if self._have < self._need or self.link.parked:
+                if len(self._parts) > MAX_PARTS + self._have // MAX_PARTS:
+                    # A client that sends byte by byte must not have us keep an object for each.
+                    self._parts = [b"".join(self._parts)]
                 return
             data = b"".join(self._parts)
             self._parts.clear()
+        else:
+            self.begun_at = self._broker.stats.now
         if self.link.parked:
             self._keep(data, 0)
             return
@@ -121,6 +132,8 @@ class Inbound:
         rest = data[at:] if at else data
         if rest:
             self._parts.append(rest)
+            if at:
+                self.begun_at = self._broker.stats.now
         self._have = len(rest)
 
     def _packets(self, data: bytes) -> int:
@@ -218,6 +231,7 @@ class Inbound:
         """What was waited for is there: handle the packets that came meanwhile."""
         self.link.parked = False
         self._need = 0
+        self.begun_at = self._broker.stats.now
         self.receive(b"")
         if self._gone and not self.link.parked:
             self.lost()
@@ -350,8 +364,22 @@ class Inbound:
             link.end(reason, text=text)
         self._broker.detach(link, with_will=True, reason=reason)
 
+    def time_left(self, now: float) -> float:
+        """Return the seconds that the client has for another packet, or the rest of one."""
+        left = self.heard_at + self.keep_alive - now if self.keep_alive else inf
+        most = self._broker.settings.packet_timeout
+        if most > 0:
+            begun_at = self.begun_at if self._parts and not self.link.parked else now
+            left = min(left, begun_at + most - now)
+        return left
+
     def timed_out(self) -> None:
         """The client has been silent for too long (MQTT 5.0 §3.1.2.10, MQTT-3.1.2-22)."""
+        most = self._broker.settings.packet_timeout
+        took = self._broker.stats.now - self.begun_at
+        if self._parts and 0 < most <= took and self._admission is None:
+            limit = LimitExceeded("mqtt_packet_timeout", allowed=most, seen=took)
+            self.link.shell.record_limit(limit)
         self.link.end(ReasonCode.KEEP_ALIVE_TIMEOUT)
         self._broker.detach(self.link, with_will=True, reason=ReasonCode.KEEP_ALIVE_TIMEOUT)
 

@@ -6,7 +6,7 @@ import re
 from typing import Final, final
 from urllib.parse import unquote_to_bytes
 
-from blackbull.errors import RemoteProtocolError
+from blackbull.errors import LimitExceeded, RemoteProtocolError
 from blackbull.protocol.grammar import BAD_PERCENT, HOST, TOKEN
 from blackbull.protocol.head import BodyLimit, Fields, RequestHead
 from blackbull.protocol.hpack import Field
@@ -54,6 +54,9 @@ class Section:
         self, fields: Fields, limits: HTTP2Limits, *, connect_protocol: bool, has_path: bool
     ) -> None:
         pseudo = _take_pseudo(fields)
+        longest = max(map(len, pseudo.values()), default=0)
+        if longest > limits.max_header_line:
+            raise _too_long(limits.max_header_line, longest, 431)
         fields = fields[len(pseudo) :]
         check_fields(fields, limits)
         method = pseudo.get(b":method", b"")
@@ -158,7 +161,7 @@ class HeadParser:
             fields: As they were decoded, in order.
 
         Raises:
-            LimitExceeded: ``header_max_line`` (431).
+            LimitExceeded: ``header_max_line`` (414 for the path, 431 for anything else).
             RemoteProtocolError: a ``code`` of 400 or more is the status to answer; any other is
                 the code to reset the stream with.
 
@@ -179,6 +182,8 @@ class HeadParser:
         section = self._sections.get(rest)
         if section is None:
             section = self._learn(rest, has_path=at < len(fields))
+        if len(target) > self.limits.max_header_line:
+            raise _too_long(self.limits.max_header_line, len(target), 414)
         if not _PATH.fullmatch(target) and (target != b"*" or section.method != "OPTIONS"):
             raise malformed("a :path that is no path", "RFC 9113 §8.3.1")
         raw_path, _, query = target.partition(b"?")
@@ -271,6 +276,12 @@ def _parse_length(value: bytes) -> int:
     if not value.isdigit() or (value[:1] == b"0" and value != b"0"):
         raise malformed("content-length is no decimal number", "RFC 9110 §8.6")
     return int(value) if len(value) <= _MAX_DIGITS else 1 << 63
+
+
+def _too_long(allowed: int, seen: int, code: int) -> LimitExceeded:
+    return LimitExceeded(
+        "header_max_line", allowed=allowed, seen=seen, code=code, spec="RFC 9110 §15.5.15"
+    )
 
 
 def _decode_path(raw_path: bytes) -> str:

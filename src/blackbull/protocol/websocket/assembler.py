@@ -24,6 +24,7 @@ class Assembler:
         deflate: Inflates; None without permessage-deflate.
 
     Attributes:
+        begun: How many messages were not there as a whole when they began.
         fragmented: A message has begun and not ended.
         max_message_size: Bytes; may be lowered before the first frame.
 
@@ -32,7 +33,7 @@ class Assembler:
     """
 
     __slots__ = (
-        "_compressed", "_decoder", "_deflate", "_limits", "_parts", "_text", "_wire",
+        "_compressed", "_decoder", "_deflate", "_limits", "_parts", "_text", "_wire", "begun",
         "fragmented", "max_message_size",
     )  # fmt: skip
 
@@ -44,6 +45,7 @@ class Assembler:
         self._text = False
         self._compressed = False
         self._decoder: codecs.IncrementalDecoder | None = None
+        self.begun = 0
         self.fragmented = False
         self.max_message_size = limits.max_message_size
 
@@ -113,6 +115,7 @@ class Assembler:
     def begin(self, first: int) -> None:
         """Begin a message, or go on with it at its next frame; the header was checked."""
         if first & 15 != CONTINUATION:
+            self.begun += 1
             self.fragmented = True
             self._text = first & 15 == TEXT
             self._compressed = bool(first & RSV1)

@@ -91,6 +91,12 @@ class WebSocketConnection:
         """Bytes that were received and not reported, inflated where they were compressed."""
         return self.buffered + self._assembler.held
 
+    @property
+    def unfinished(self) -> int:
+        """The number of the message that has begun and not ended; 0 between messages."""
+        assembler = self._assembler
+        return assembler.begun if assembler.fragmented and not self.finished else 0
+
     def limit_messages(self, max_message_size: int) -> None:
         """Accept smaller messages only than the limits say."""
         self._assembler.max_message_size = min(max_message_size, self._assembler.max_message_size)

@@ -372,7 +372,8 @@ class HTTP2Consumer(Consumer):
                 self._stop_later(stream_id)
                 continue
             self._windows.open(stream_id)
-            exchange = HTTP2Exchange(self, arrival.conn, parts=arrival.parts, whole=False)
+            parts = [b"".join(arrival.parts)] if arrival.parts else []
+            exchange = HTTP2Exchange(self, arrival.conn, parts=parts, whole=False)
             self.handlers.start(exchange, outcome)
 
     def _answer(self, stream_id: int, response: Response) -> None:

@@ -32,6 +32,9 @@ PRIORITY: Final = "http.response.priority"
 STREAM: Final = "http.response.http2_stream"
 PUSH: Final = "http.response.push"
 
+LEAST_PART: Final = 1024
+"""Bytes up to which parts of a request's content are joined while nobody takes them."""
+
 
 class HTTP2Request(Connection):
     """A request on a stream; the extensions that tell of the stream are made when one asks.
@@ -201,7 +204,12 @@ class HTTP2Exchange(Exchange):
 
     def take_data(self, data: bytes) -> None:
         """A part of the content arrived."""
-        self._parts.append(data)
+        parts = self._parts
+        if parts and len(parts[-1]) + len(data) <= LEAST_PART:
+            # A client that sends byte by byte must not have us keep an object for each.
+            parts[-1] += data
+        else:
+            parts.append(data)
         self._size += len(data)
         self.arrived()
 

@@ -58,7 +58,7 @@ from .complaints import Complaints
 from .upgrade import ByteStream, Carrier
 from .wakeup import Wakeup
 from .websocket_outbox import Outbox
-from .websocket_watch import CUT, LEAVE, PING, SILENCE, STUCK, Watch
+from .websocket_watch import CUT, LATE, LEAVE, PING, SILENCE, STUCK, Watch
 
 if TYPE_CHECKING:
     from .websocket import WebSocketUpgrade
@@ -382,7 +382,13 @@ class WebSocketSession(Consumer):
             return
         now = self._time()
         reading = not self._paused
-        due = watch.expire(now, heard_at=self._heard_at, reading=reading, queued=stream.queued)
+        due = watch.expire(
+            now,
+            heard_at=self._heard_at,
+            reading=reading,
+            queued=stream.queued,
+            unfinished=self._machine.unfinished,
+        )
         settings = self._upgrade.service.settings
         if due == PING:
             self._write(self._machine.send_ping())
@@ -394,6 +400,14 @@ class WebSocketSession(Consumer):
             )
             self._write(self._machine.send_close(GOING_AWAY))
             self._end_stream(GOING_AWAY)
+        elif due == LATE:
+            seconds = settings.ws_message_timeout
+            self._fail(
+                LimitExceeded(
+                    "ws_message_timeout", allowed=seconds, seen=seconds, code=1008,
+                    spec="RFC 6455 §7.4.1",
+                )
+            )  # fmt: skip
         elif due == STUCK:
             seconds = settings.write_timeout
             complaints.record(

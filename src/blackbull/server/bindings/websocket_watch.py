@@ -25,6 +25,11 @@ LEAVE: Final = 4
 """The handler had its time: close."""
 CUT: Final = 5
 """It does not close: drop the connection."""
+LATE: Final = 6
+"""A message of its has begun long ago and does not end."""
+
+LOOKS: Final = 4
+"""How often the client's message is looked at within the time that it may take."""
 
 # What the deadline is for
 _IDLE: Final = 0
@@ -42,20 +47,26 @@ class Watch:
         settings: How long the client is given for what.
     """
 
-    __slots__ = ("_deadline", "_phase", "_pinged_at", "_queued", "_settings")
+    __slots__ = (
+        "_begun_at", "_deadline", "_look", "_message", "_phase", "_pinged_at", "_queued",
+        "_settings",
+    )  # fmt: skip
 
     def __init__(self, deadline: Deadline, settings: Settings) -> None:
         self._deadline = deadline
         self._settings = settings
         self._pinged_at = 0.0
         self._queued = 0
+        self._message = 0
+        self._begun_at = 0.0
+        self._look = settings.ws_message_timeout / LOOKS
         self._phase: int = _IDLE
         self.wait_for_messages()
 
     def wait_for_messages(self) -> None:
         """The WebSocket is open: a client that is silent for too long is asked."""
         self._phase = _IDLE
-        self._deadline.set(self._settings.ws_idle_timeout)
+        self._wait(self._settings.ws_idle_timeout)
 
     def wait_for_writing(self, queued: int) -> None:
         """The client does not take the *queued* bytes."""
@@ -73,7 +84,14 @@ class Watch:
         self._phase = _FAREWELL
         self._deadline.set(FAREWELL_SECONDS)
 
-    def expire(self, now: float, *, heard_at: float, reading: bool, queued: int) -> int:
+    def _wait(self, seconds: float) -> None:
+        """Wait for *seconds*, or until it is time to look at the message that is arriving."""
+        look = self._look
+        self._deadline.set(min(seconds, look) if seconds > 0 and look > 0 else seconds or look)
+
+    def expire(
+        self, now: float, *, heard_at: float, reading: bool, queued: int, unfinished: int = 0
+    ) -> int:
         """The deadline has passed: return what is due, and see to what is not.
 
         Args:
@@ -81,7 +99,15 @@ class Watch:
             heard_at: When something arrived last.
             reading: It is not we who do not read.
             queued: Bytes that the client has not taken.
+            unfinished: The number of the message that has begun and not ended, or 0.
         """
+        if not unfinished or unfinished != self._message or not reading:
+            self._message = unfinished
+            self._begun_at = now
+        elif self._phase <= _WRITE and 0 < self._settings.ws_message_timeout <= (
+            now - self._begun_at
+        ):
+            return LATE
         if self._phase == _IDLE:
             return self._ask(now, silent=now - heard_at if reading else 0.0)
         if self._phase == _PONG:
@@ -99,8 +125,8 @@ class Watch:
 
     def _ask(self, now: float, *, silent: float) -> int:
         settings = self._settings
-        if silent < settings.ws_idle_timeout:
-            self._deadline.set(settings.ws_idle_timeout - silent)
+        if silent < settings.ws_idle_timeout or settings.ws_idle_timeout <= 0:
+            self._wait(max(settings.ws_idle_timeout - silent, 0.0))
             return NOTHING
         self._pinged_at = now
         self._phase = _PONG

@@ -58,6 +58,28 @@ async def test_connect_dribbled_has_the_same_time(
     assert fired(caplog) == ["mqtt_connect_timeout"]
 
 
+@every_level
+async def test_packet_that_does_not_end_has_its_time_without_keep_alive(
+    caplog: pytest.LogCaptureFixture, level: int
+) -> None:
+    publish = encode_packet(MQTTPublish("t", b"x" * 1000), level=level)
+    async with serving(packet_timeout=0.2) as house:
+        async with connected(house.port, level=level, keep_alive=0) as peer:
+            for _ in range(20):  # packets that end take as long as they like together
+                peer.say(publish[:500])
+                await asyncio.sleep(0.02)
+                peer.say(publish[500:])
+            gone = asyncio.ensure_future(peer.thrown_out())
+            peer.say(publish[:3])
+            for byte in publish[3:]:
+                if (await asyncio.wait([gone], timeout=0.02))[0]:
+                    break
+                peer.say(bytes([byte]))
+            assert await gone == (0x8D if level == V5 else None)
+        await until(lambda: not house.broker.sessions)
+    assert fired(caplog) == ["mqtt_packet_timeout"]
+
+
 async def test_client_that_was_accepted_in_time_may_be_silent() -> None:
     async with (
         serving(connect_timeout=0.1) as house,

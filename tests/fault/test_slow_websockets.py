@@ -66,6 +66,25 @@ async def test_client_that_does_not_answer_pings_is_closed_with_1001(
     assert cap_record(caplog, "ws_pong_timeout")["limit"] == 0.1
 
 
+@pytest.mark.parametrize("how", ["one frame", "fragments", "empty fragments"])
+async def test_message_that_does_not_end_is_closed_with_1008(
+    caplog: pytest.LogCaptureFixture, how: str
+) -> None:
+    """It answers pings, and sends a little all the time: it is not silent."""
+    more = {"one frame": b"x", "fragments": frame(0, b"x", fin=False)}.get(how, frame(0, fin=False))
+    async with talking(ws_message_timeout=0.2, ws_idle_timeout=0.1) as client:
+        await client.say("whole messages are no matter")
+        await client.hear()
+        begin = frame(2, b"x" * 1000)[:8] if how == "one frame" else frame(TEXT, fin=False)
+        await client.send(begin)
+        ended = asyncio.ensure_future(client.ended())
+        while not (await asyncio.wait([ended], timeout=0.02))[0]:
+            with contextlib.suppress(ConnectionError):
+                await client.send(more)
+        assert (await ended).code == 1008
+    assert cap_record(caplog, "ws_message_timeout")["limit"] == 0.2
+
+
 async def test_client_that_we_do_not_read_is_not_taken_for_dead() -> None:
     """The handler is busy and its queue full, so no pong could be seen."""
     go = asyncio.Event()

@@ -37,6 +37,7 @@ def test_settings_defaults_are_the_documented_ones() -> None:
         "BB_MQTT_SHARED_AVAILABLE": True,
         "BB_MQTT_SUBSCRIPTION_IDENTIFIERS_AVAILABLE": True,
         "BB_MQTT_CONNECT_TIMEOUT": 10,
+        "BB_MQTT_PACKET_TIMEOUT": 120,
         "BB_MQTT_MAX_KEEP_ALIVE": 0,
         "BB_MQTT_MAX_OUTBOUND_BYTES": MIB,
         "BB_MQTT_SLOW_POLICY": SlowPolicy.DROP,

@@ -101,10 +101,11 @@ class Inbound:
                 return
             data = b"".join(self._parts)
             self._parts.clear()
+            begins = False
         else:
-            self.begun_at = self._broker.stats.now
+            begins = True
         if self.link.parked:
-            self._keep(data, 0)
+            self._keep(data, 0, begins=begins)
             return
         self._publishing.refresh()
         self._quick = self._may_be_quick()
@@ -117,7 +118,7 @@ class Inbound:
             self.fail(limit.code or ReasonCode.QUOTA_EXCEEDED)
         else:
             if at < len(data) and not self.link.ending:
-                self._keep(data, at)
+                self._keep(data, at, begins=begins or at > 0)
             else:
                 self._have = 0
 
@@ -128,11 +129,11 @@ class Inbound:
             self._admission is None and broker.on_received is None and broker.settings.max_qos == 2
         )
 
-    def _keep(self, data: bytes, at: int) -> None:
+    def _keep(self, data: bytes, at: int, *, begins: bool) -> None:
         rest = data[at:] if at else data
         if rest:
             self._parts.append(rest)
-            if at:
+            if begins:
                 self.begun_at = self._broker.stats.now
         self._have = len(rest)
 

@@ -6,6 +6,7 @@ import pytest
 
 from blackbull.errors import LimitExceeded
 from blackbull.mqtt.auth.requests import ClientInfo
+from blackbull.mqtt.codec.packets import encode_packet
 from blackbull.mqtt.codec.publish import MQTTPublish
 from blackbull.mqtt.codec.subscribe import MQTTSubscribe
 from blackbull.mqtt.codec.types import ReasonCode
@@ -209,3 +210,16 @@ def test_client_that_is_sent_away_while_it_subscribes_leaves_nothing_behind() ->
     house.connect("c").say(MQTTSubscribe(1, [("t", 0)]))
     assert not house.broker.sessions
     assert len(house.broker.router.subscriptions) == 0
+
+
+def test_packet_that_comes_two_bytes_at_a_time_is_not_kept_in_as_many_objects() -> None:
+    house = House()
+    publisher, subscriber = house.connect("p"), house.subscribe("s", "t")
+    packet = encode_packet(MQTTPublish("t", bytes(range(256)) * 400))
+    most = 0
+    for at in range(0, len(packet), 2):
+        publisher.arrive(packet[at : at + 2])
+        most = max(most, len(publisher.inbound._parts))
+    publisher.house.finish()
+    assert most < 1000
+    assert subscriber.raw.endswith(packet)

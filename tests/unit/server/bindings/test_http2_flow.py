@@ -26,6 +26,41 @@ from tests.unit.server.bindings.http2_talk import App, Talk, echo
 WINDOW = 65535
 
 
+# What is kept
+
+
+async def test_content_that_comes_byte_by_byte_is_not_kept_in_as_many_objects() -> None:
+    parts: list[int] = []
+
+    async def later(conn: Connection, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        exchange = talk.driver.handlers.open[1]
+        while exchange._size < 6000:
+            await asyncio.sleep(0)
+        parts.append(len(exchange._parts))
+        content = b""
+        while isinstance(message := await receive(), RequestBody) and message.more:
+            content += message.data
+        content += message.data
+        await send(Response(content))
+
+    talk = await Talk(App({"/": later})).begin()
+    stream = talk.client.request("/", method="POST", end=False)
+    await talk.turn()
+    content = bytes(range(256)) * 24
+    for at in range(0, len(content), 2):
+        talk.client.data(stream, content[at : at + 2])
+        if not at % 200:
+            await talk.turn()
+    talk.client.data(stream, b"", end=True)
+    await talk.until(lambda: talk.client.replies[stream].over)
+    assert talk.client.replies[stream].body == content
+    assert parts
+    assert parts[0] <= 2 * len(content) / 1024 + 2
+    talk.end()
+
+
 # What we send
 
 

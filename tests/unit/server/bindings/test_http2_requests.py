@@ -237,6 +237,27 @@ async def test_request_beyond_what_is_served_is_answered_with_its_status(
     talk.end()
 
 
+@spec("RFC 9110 §15.5.15", "RFC 6585 §5")
+@pytest.mark.parametrize(
+    ("path", "fields", "status"),
+    [
+        ("/" + "x" * 127, [], 200),
+        ("/" + "x" * 128, [], 414),
+        ("/?" + "x" * 127, [], 414),
+        ("/", [(b"host", b"a"), (b"x", b"y" * 127)], 200),
+        ("/", [(b"x", b"y" * 128)], 431),
+    ],
+)
+async def test_path_and_fields_have_their_longest_line(
+    caplog: pytest.LogCaptureFixture, path: str, fields: list[tuple[bytes, bytes]], status: int
+) -> None:
+    talk = await Talk(App(), header_max_line=128).begin()
+    assert (await talk.ask(path, fields=fields)).status == status
+    fired = [record.__dict__["cap"] for record in caplog.records]
+    assert fired == ["header_max_line"] * (status != 200)
+    talk.end()
+
+
 @spec("RFC 9110 §15.5.14")
 async def test_content_that_becomes_too_much_is_413() -> None:
     outcomes: list[object] = []

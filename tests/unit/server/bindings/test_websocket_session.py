@@ -258,7 +258,8 @@ async def test_receive_that_is_cancelled_loses_nothing() -> None:
 
 
 async def test_deadlines_follow_what_is_waited_for() -> None:
-    async with opened(Handler(), ws_idle_timeout=300, ws_close_timeout=7, write_timeout=9) as view:
+    times = {"ws_idle_timeout": 300, "ws_close_timeout": 7, "write_timeout": 9}
+    async with opened(Handler(), ws_message_timeout=0, **times) as view:
         assert view.deadline.seconds == 300
         view.pause_writing()
         assert view.deadline.seconds == 9

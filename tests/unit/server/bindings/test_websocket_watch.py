@@ -8,6 +8,7 @@ from blackbull.config import Settings
 from blackbull.server.bindings.websocket_watch import (
     CUT,
     FAREWELL_SECONDS,
+    LATE,
     LEAST_TAKEN,
     LEAVE,
     NOTHING,
@@ -18,12 +19,13 @@ from blackbull.server.bindings.websocket_watch import (
 )
 from blackbull.transport.memory import MemoryDeadline
 
-SETTINGS = Settings(ws_idle_timeout=300, ws_pong_timeout=30, ws_close_timeout=10, write_timeout=20)
+TIMES = {"ws_idle_timeout": 300, "ws_pong_timeout": 30, "ws_close_timeout": 10, "write_timeout": 20}
 
 
-def watch() -> tuple[Watch, MemoryDeadline]:
+def watch(ws_message_timeout: float = 0, **times: float) -> tuple[Watch, MemoryDeadline]:
     deadline = MemoryDeadline(lambda: None)
-    return Watch(deadline, SETTINGS), deadline
+    settings = Settings(**{**TIMES, "ws_message_timeout": ws_message_timeout, **times})
+    return Watch(deadline, settings), deadline
 
 
 def test_watch_asks_a_client_that_was_silent_for_the_whole_time() -> None:
@@ -68,3 +70,32 @@ def test_watch_lets_the_handler_say_farewell_and_the_client_close() -> None:
     made.wait_for_close()
     assert deadline.seconds == 10
     assert made.expire(11, heard_at=0, reading=True, queued=0) == CUT
+
+
+def test_watch_ends_a_message_that_takes_too_long() -> None:
+    made, deadline = watch(ws_message_timeout=40)
+    assert deadline.seconds == 10
+    now = 100.0
+    for _ in range(5):
+        assert made.expire(now, heard_at=now, reading=True, queued=0, unfinished=1) == NOTHING
+        now += 39  # another message each time
+        assert made.expire(now, heard_at=now, reading=True, queued=0, unfinished=2) == NOTHING
+        assert deadline.seconds == 10
+    assert made.expire(now + 39, heard_at=now, reading=True, queued=0, unfinished=2) == NOTHING
+    assert made.expire(now + 40, heard_at=now, reading=True, queued=0, unfinished=2) == LATE
+
+
+def test_watch_does_not_count_the_time_in_which_we_do_not_read() -> None:
+    made, _ = watch(ws_message_timeout=40)
+    for now, reading in ((100, True), (130, False), (160, False), (199, True)):
+        assert made.expire(now, heard_at=now, reading=reading, queued=0, unfinished=7) == NOTHING
+    assert made.expire(200, heard_at=200, reading=True, queued=0, unfinished=7) == LATE
+
+
+def test_watch_looks_at_messages_where_silence_is_no_matter() -> None:
+    made, deadline = watch(ws_message_timeout=40, ws_idle_timeout=0)
+    assert deadline.seconds == 10
+    assert made.expire(10, heard_at=0, reading=True, queued=0) == NOTHING
+    assert deadline.seconds == 10
+    _, deadline = watch(ws_idle_timeout=0)
+    assert deadline.seconds is None

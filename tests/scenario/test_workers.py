@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -391,3 +392,57 @@ def test_singleton_moves_and_never_runs_twice(write: Write, tmp_path: Path) -> N
     assert len(by_turns) == 3  # who has ended, or was killed, is never heard of again
     assert by_turns[0] == str(owner)
     assert [what for what, pid in said if pid == by_turns[1]][-1] == "ended"
+
+
+TOGETHER = """
+import json
+from blackbull.worker import Figures
+
+@app.on_worker_start
+async def count(worker):
+    worker.post(Figures({"started": 1.0}, {"alive": 1.0}, index=worker.index))
+
+@app.route(path="/figures")
+async def figures():
+    found = await app.worker.collect()
+    return json.dumps([[f.index, dict(f.counters), dict(f.gauges)] for f in found])
+
+@app.raw_handler("greeter", port=0)
+async def greeter(reader, writer, ctx):
+    name = await reader.readuntil(b"\\n")
+    await writer.write(b"%d %s %s" % (os.getpid(), str(ctx.peername).encode(), name))
+
+@app.route(path="/owner")
+async def owner():
+    try:
+        reader, writer = await app.worker.open_owner("greeter", peername=("10.1.2.3", 4))
+    except LookupError as error:
+        return str(error)
+    await writer.write(b"me\\n")
+    answer = b""
+    while not answer.endswith(b"\\n"):
+        answer += await reader.read()
+    await writer.close()
+    return answer
+"""
+
+
+def test_workers_see_one_anothers_figures_and_reach_the_owner(write: Write) -> None:
+    with Program([str(write(TOGETHER)), "--workers", "3"]) as program:
+        ports = program.serving()
+        owner = ask_kept(ports["kept"])
+        seen: set[str] = set()
+        until(lambda: seen.add(fetch(ports["http"], "/owner")) or len(seen) > 1)
+        assert seen == {
+            f"{owner} ('10.1.2.3', 4) me\n",
+            "'greeter' is served by this very process: it is the owner",
+        }
+        os.kill(int(owner), signal.SIGKILL)
+        program.said("worker 0 .* died of SIGKILL")
+        assert ask_kept(ports["kept"]) != owner
+        figures: list[list[object]] = []
+        until(lambda: bool(figures.clear()) or figures.extend(
+            json.loads(fetch(ports["http"], "/figures"))) or len(figures) == 3)  # fmt: skip
+        assert figures[0] == [None, {"started": 1.0}, {}]
+        assert all(each[1:] == [{"started": 1.0}, {"alive": 1.0}] for each in figures[1:])
+        assert len({each[0] for each in figures[1:]}) == 2

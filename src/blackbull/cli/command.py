@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Final
 
 from blackbull.errors import ConfigurationError
 from blackbull.runner import run
+from blackbull.server.workers.serving import Post
 
 from .flags import Parser, add_flags
 from .target import load_app
@@ -40,8 +43,29 @@ def main(argv: Sequence[str] | None = None) -> None:
         else:
             serve_target(arguments)
     except ConfigurationError as error:
-        print(f"blackbull: {' '.join(str(error).split())}", file=sys.stderr)
+        line = " ".join(str(error).split())
+        post = Post.inherited()
+        if post is None:
+            print(f"blackbull: {line}", file=sys.stderr)
+        else:
+            # While a program is being changed, the place is what one wants to see.
+            if error.__cause__ is not None:
+                traceback.print_exception(from_program(error.__cause__))
+            post.fail(line)
+            post.channel.close()
         raise SystemExit(1) from error
+
+
+def from_program(error: BaseException) -> BaseException:
+    """Return *error* with a traceback that begins in the program, not in what imports it."""
+    trace = error.__traceback__
+    package = str(Path(__file__).parents[1])
+    while trace is not None and trace.tb_next is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if not (file.startswith((package, "<frozen importlib")) or "importlib" in file):
+            break
+        trace = trace.tb_next
+    return error.with_traceback(trace)
 
 
 def load_verb(name: str, module: str) -> Callable[[Sequence[str]], None]:

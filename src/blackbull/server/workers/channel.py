@@ -8,6 +8,7 @@ the descriptors that come with it. Both ends use the same class: nothing here wa
 from __future__ import annotations
 
 import json
+import os
 import select
 import socket
 from collections import deque
@@ -21,6 +22,7 @@ MAX_FILES: Final = 64
 """Descriptors that one read may bring; more than any message has."""
 
 _CHUNK: Final = 65536
+_CLOSE_ON_EXEC: Final = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +132,13 @@ class Channel:
         """Yield what has arrived; sets :attr:`closed` at the end of the stream."""
         while not self.closed:
             try:
-                data, files, _, _ = socket.recv_fds(self._sock, _CHUNK, MAX_FILES)
+                data, files, _, _ = socket.recv_fds(self._sock, _CHUNK, MAX_FILES, _CLOSE_ON_EXEC)
             except BlockingIOError:
                 return
             except OSError:
                 data, files = b"", []
+            for fd in files:
+                os.set_inheritable(fd, False)
             self._files.extend(files)
             if not data:
                 self._lose()

@@ -92,7 +92,7 @@ def run(
         ssl_context: Used as it is, instead of all of these files.
         http: Listen for HTTP; False: only protocols with a port of their own are served.
         listeners: Where to listen, and what is spoken there, instead of *bind*.
-        max_connections: Connections served at a time, more are refused; 0: as open files allow.
+        max_connections: Connections served at a time, more are refused; 0: what there is room for.
         bind: Where to listen, instead of *host* and *port*: ``"0.0.0.0:8000"``, ``":8000"``,
             ``"[::1]:8000"``, ``"unix:/run/app.sock"``, ``"fd://3"``; one of these or several.
         config: Path of the TOML file; the one of the working directory if None.

@@ -624,7 +624,7 @@ class BlackBull:
             ssl_context: Used as it is, instead of all of these files.
             http: Listen for HTTP; False: only protocols with a port of their own are served.
             listeners: Where to listen, and what is spoken there, instead of *bind*.
-            max_connections: Connections served at a time; 0: as open files allow.
+            max_connections: Connections served at a time; 0: as files and memory allow.
             bind: Where to listen, instead of *host* and *port*: ``"0.0.0.0:8000"``,
                 ``"unix:/run/app.sock"``, ``"fd://3"``, ...; one of these or several.
             config: Path of the TOML file; the one of the working directory if None.

@@ -49,7 +49,7 @@ class Flags:
         reload: Serve anew whenever a source file changes.
         client_ca: Path of the authorities of client certificates, PEM.
         sni: Certificates by server name.
-        max_connections: Connections served at a time; 0: as open files allow.
+        max_connections: Connections served at a time; 0: as files and memory allow.
         reload_paths: What is watched as well, with colons between the paths.
         max_requests: Requests after which a worker is replaced by a fresh one; 0: never.
         config: Path of the TOML file; the one of the working directory if None.
@@ -113,7 +113,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sni", metavar="NAME=CERT,KEY", type=key_pair, action="append",
                         help="another certificate, by server name")  # fmt: skip
     parser.add_argument("--max-connections", metavar="N", type=connection_count,
-                        help="connections served at a time (as open files allow)")  # fmt: skip
+                        help="connections served at a time (what there is room for)")  # fmt: skip
     parser.add_argument("--workers", metavar="N", type=worker_count,
                         help="processes (1); 0: one per processor")  # fmt: skip
     parser.add_argument("--max-requests", metavar="N", type=request_count,

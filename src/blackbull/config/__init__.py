@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .activation import Notifying, PassedSocket, notifying, passed_sockets
-from .environment import read_environment, resolve_max_connections
+from .capacity import resolve_max_connections
+from .environment import read_environment
 from .levels import PLACES, override
 from .setting import (
     Found,

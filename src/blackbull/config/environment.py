@@ -12,16 +12,7 @@ from .dotenv_file import DOTENV, read_dotenv
 from .levels import override
 from .setting import Found, SettingsClass, SettingValue, describe, parse_setting
 
-try:
-    import resource
-except ImportError:  # not a POSIX system
-    resource = None  # type: ignore[assignment]
-
 PREFIXES: Final = ("BB_", "BLACKBULL_")
-RESERVED_FILES: Final = 64
-"""Open files that connections leave to the rest of the process."""
-FALLBACK_MAX_CONNECTIONS: Final = 10_000
-"""Connections where the system sets no limit."""
 FILE_VARIABLE: Final = "BLACKBULL_CONFIG"
 """Names the TOML file, where neither the command line nor the program does."""
 ALIKE: Final = 0.9
@@ -59,22 +50,6 @@ def find_variables(cls: type[SettingsClass]) -> dict[str, Found]:
 def named_file() -> str | None:
     """Return the TOML file that the environment names, if it names one."""
     return os.environ.get(FILE_VARIABLE, "").strip() or None
-
-
-def resolve_max_connections(max_connections: int) -> int:
-    """Return how many connections may be served at a time.
-
-    Args:
-        max_connections: The setting; 0 asks for what the limit of open files allows.
-    """
-    if max_connections > 0:
-        return max_connections
-    if resource is None:
-        return FALLBACK_MAX_CONNECTIONS
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if files == resource.RLIM_INFINITY:
-        return FALLBACK_MAX_CONNECTIONS
-    return max(1, files - RESERVED_FILES)
 
 
 def _find(

@@ -74,6 +74,12 @@ class Settings:
         kind=Kind.TEXTS,
         sentence="Where to listen instead of host and port: host:port, unix:/path, fd://3, ...",
     )
+    proxy_protocol: tuple[str, ...] = setting(
+        (),
+        "BB_PROXY_PROTOCOL",
+        kind=Kind.TEXTS,
+        sentence="Whose PROXY header begins every connection: addresses; on: private networks.",
+    )
     trusted_proxies: str | None = setting(
         None,
         "BB_TRUSTED_PROXIES",
@@ -187,7 +193,13 @@ class Settings:
         0,
         "BB_MAX_CONNECTIONS",
         kind=Kind.AUTO_COUNT,
-        sentence="Connections served at a time, more are refused; 0 or auto: as open files allow.",
+        sentence="Connections served at a time, more are refused; 0: as files and memory allow.",
+    )
+    max_connections_per_address: int = setting(
+        0,
+        "BB_MAX_CONNECTIONS_PER_ADDRESS",
+        kind=Kind.COUNT,
+        sentence="Connections of one IPv4 address, or of one IPv6 network of 64 bits; 0: any.",
     )
     socket_backlog: int = setting(
         1024,

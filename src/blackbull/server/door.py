@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from blackbull.abc import ConnectionView, ProtocolBinding, Refusal
@@ -22,8 +23,8 @@ class Door:
     """One listener: which protocols are offered a connection that comes through it."""
 
     __slots__ = (
-        "_forget", "_limits", "_runner", "aggregator", "candidates", "connections", "fallback",
-        "loop", "max_connections", "max_file_number", "name", "observers", "timeout", "wheel",
+        "_admission", "_forget", "_limits", "_runner", "aggregator", "candidates", "connections",
+        "fallback", "loop", "max_file_number", "name", "observers", "timeout", "wheel",
         "write_timeout",
     )  # fmt: skip
 
@@ -44,13 +45,18 @@ class Door:
         self.aggregator = server.aggregator
         self.observers = server.observers
         self.connections = server.connections
-        self.max_connections = server.max_connections
         self.max_file_number = last_file_number()
         self.timeout = server.settings.header_timeout
         self.write_timeout = server.settings.write_timeout
         self._runner = server.runner
         self._limits = server.limit_log
         self._forget = server.forget
+        self._admission = server.admission
+
+    def lets_everybody_in(self) -> None:
+        """Refuse nobody, however many there are."""
+        self.max_file_number = sys.maxsize
+        self._admission = self._admission.unbounded()
 
     @property
     def alpn(self) -> tuple[str, ...]:
@@ -61,10 +67,8 @@ class Door:
         """Let a protocol serve *view*, or turn it away when there are too many."""
         view.opened_at = self.loop.time()
         self.connections.add(view)
-        if len(self.connections) > self.max_connections:
-            self._refuse(
-                view, "max_connections", seen=len(self.connections), allowed=self.max_connections
-            )
+        if (excess := self._admission.enter(view)) is not None:
+            self._refuse(view, excess.limit, seen=excess.seen, allowed=excess.allowed)
             return
         # The system gives the lowest descriptor that is free: this one's number says how many
         # are in use, by whomever.
@@ -90,6 +94,7 @@ class Door:
     def closed(self, view: SocketProtocol, error: Exception | None) -> None:
         """Forget *view*."""
         self._forget(view)
+        self._admission.leave(view)
         if view.limited:
             self._limits.close(view.connection_id)
         if self.observers:

@@ -11,12 +11,14 @@ from typing import TypeAlias
 
 from blackbull.transport.accepting import Accepting, accepting
 from blackbull.transport.listener import Listener
+from blackbull.transport.proxied import MakeProtocol
 from blackbull.transport.socket_protocol import SocketProtocol
 from blackbull.transport.sockets import SocketSource, is_dual_stack
 from blackbull.transport.tls import TLSOption
 from blackbull.transport.where import Tcp, Where
 
 from .door import Door
+from .proxies import Proxies
 from .tls import ServerTLS
 
 Maker: TypeAlias = Callable[[socket.socket], Awaitable[Accepting]]
@@ -61,22 +63,36 @@ class ListeningSockets:
         self._kept: list[Accepting] = []
         self._makers: dict[tuple[Where, str], Maker] = {}
         self._lent: dict[str, list[Accepting]] = {}
+        self._proxies: list[Proxies] = []
 
-    async def open(self, door: Door, where: Where, tls: TLSOption, *, kept: bool = False) -> None:
+    async def open(
+        self,
+        door: Door,
+        where: Where,
+        tls: TLSOption,
+        *,
+        proxies: Proxies | None = None,
+        kept: bool = False,
+    ) -> None:
         """Bind *where*; connections that come there go through *door*, once they are accepted.
 
         Args:
-            door: What is served there.
+            door: What is spoken there.
             where: The place.
-            tls: Speak TLS.
+            tls: What TLS it speaks.
+            proxies: Those whose PROXY header begins each connection; None: there are none.
             kept: Only one of several processes may accept there at a time.
 
         Raises:
             ConfigurationError: it cannot be opened, or TLS lacks its certificate.
         """
-        make: Callable[[], asyncio.Protocol] = partial(SocketProtocol, door)
+        serve: MakeProtocol = partial(SocketProtocol, door)
         if tls:
-            make = self._tls.protocol_factory(door, tls, name=door.name, alpn=door.alpn)
+            serve = self._tls.protocol_factory(door, tls, name=door.name, alpn=door.alpn)
+        make: Callable[[], asyncio.Protocol] = serve
+        if proxies is not None:
+            self._proxies.append(proxies)
+            make = proxies.protocol_factory(serve, door.wheel)
         sockets = self._source.open(where, backlog=self._backlog, name=door.name)
         self._opened.append(where)
 
@@ -145,3 +161,6 @@ class ListeningSockets:
         for where in self._opened:
             self._source.release(where)
         self._opened.clear()
+        for proxies in self._proxies:
+            proxies.close()
+        self._proxies.clear()

@@ -7,12 +7,10 @@ import contextlib
 import logging
 import socket
 import ssl
-import sys
 from collections.abc import Callable, Sequence
-from typing import Final
 
 from blackbull.abc import Address, ConnectionView
-from blackbull.config import Settings
+from blackbull.config import Settings, resolve_max_connections
 from blackbull.errors import ConfigurationError
 from blackbull.event_aggregator import EventAggregator
 from blackbull.forwarding import TrustedProxies
@@ -21,12 +19,13 @@ from blackbull.native import NativeApp
 from blackbull.observer import Observer, tell
 from blackbull.transport.accepting import max_files
 from blackbull.transport.deadline import Wheel
-from blackbull.transport.listener import Listener
+from blackbull.transport.listener import Listener, parse_proxies
 from blackbull.transport.socket_protocol import SocketProtocol
 from blackbull.transport.sockets import OwnSockets, SocketSource
 from blackbull.transport.where import InheritedFd, Tcp, Unix, Where
 from blackbull.worker import OnlyWorker, Worker
 
+from .admission import Admission
 from .behind_proxy import BehindProxy
 from .bindings.http1 import HTTP1Binding
 from .bindings.http2 import HTTP2Binding
@@ -37,12 +36,10 @@ from .door import Door
 from .listeners import listeners_of, own_ports, spoken
 from .listening import Listening, ListeningSockets
 from .protocol_registry import ProtocolRegistry, RawBinding, protocol_context
+from .proxies import Proxies
 from .tls import ServerTLS
 
 logger = logging.getLogger("blackbull.server")
-
-SPARE_FILES: Final = 64
-"""Open files that are kept from connections: logs, listeners, the application's own."""
 
 
 class Server:
@@ -91,14 +88,21 @@ class Server:
         self.observers: tuple[Observer, ...] = ()
         self.registry = ProtocolRegistry()
         self.connections: set[SocketProtocol] = set()
-        self.max_connections = settings.max_connections or derive_max_connections()
+        self.max_connections = resolve_max_connections(
+            settings.max_connections, processes=self.worker.count
+        )
         self.limit_log = LimitLog()
+        self.admission = Admission(
+            self.connections,
+            max_connections=self.max_connections,
+            max_per_address=settings.max_connections_per_address,
+            limits=self.limit_log,
+        )
         self.runner = BindingRunner(on_error=self._report)
         self.tls = ServerTLS(
             settings,
             ssl_context=ssl_context,
-            connections=self.connections,
-            max_connections=self.max_connections,
+            admission=self.admission,
             limits=self.limit_log,
         )
         self._sockets = ListeningSockets(
@@ -210,7 +214,8 @@ class Server:
             )
         door = Door(name, fallback, candidates=candidates, server=self, wheel=self._wheel)
         tls = self.tls.enabled if listener.tls is None else listener.tls
-        await self._sockets.open(door, listener.where, tls, kept=kept)
+        proxies = self._proxies(listener)
+        await self._sockets.open(door, listener.where, tls, proxies=proxies, kept=kept)
 
     @property
     def protocols(self) -> list[str]:
@@ -239,7 +244,7 @@ class Server:
             return
         door = Door(protocol, binding, candidates=(), server=self, wheel=self._wheel)
         # However many clients there are: they must not shut out the other workers.
-        door.max_connections = door.max_file_number = sys.maxsize
+        door.lets_everybody_in()
         view = SocketProtocol(door)
         view.came_from(peername, sockname)
         await door.loop.connect_accepted_socket(lambda: view, sock)
@@ -251,6 +256,19 @@ class Server:
     def give_back(self, key: str) -> None:
         """Accept no more on what was borrowed as *key*."""
         self._sockets.give_back(key)
+
+    def _proxies(self, listener: Listener) -> Proxies | None:
+        trusted = listener.proxy_protocol
+        if trusted is None:
+            trusted = parse_proxies(self.settings.proxy_protocol)
+        if not trusted:
+            return None
+        return Proxies(
+            trusted,
+            admission=self.admission,
+            limits=self.limit_log,
+            timeout=self.settings.header_timeout,
+        )
 
     def open_socket(
         self,
@@ -347,11 +365,6 @@ class Server:
     async def _report(self, view: ConnectionView, error: Exception) -> None:
         if self.aggregator is not None:
             await self.aggregator.on_error(protocol_context(view), error)
-
-
-def derive_max_connections() -> int:
-    """Return how many connections the limit on open files allows."""
-    return max(max_files() - SPARE_FILES, 16)
 
 
 ASGIServer = Server

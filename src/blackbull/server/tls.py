@@ -6,8 +6,7 @@ import asyncio
 import contextlib
 import logging
 import ssl
-from collections.abc import Callable, Sequence, Sized
-from typing import Final
+from collections.abc import Callable, Sequence
 
 from blackbull.config import ClientCert, Settings
 from blackbull.errors import ConfigurationError
@@ -18,10 +17,9 @@ from blackbull.transport.socket_protocol import Acceptor
 from blackbull.transport.tls import Certificates, ContextSource, TLSFiles, TLSOption
 from blackbull.transport.tls_transport import TLSTransport
 
-logger = logging.getLogger("blackbull.tls")
+from .admission import Admission
 
-OVERTIME: Final = 16
-"""Handshakes that may begin when there are too many connections, so that they can be told so."""
+logger = logging.getLogger("blackbull.tls")
 
 
 def tls_files(settings: Settings) -> TLSFiles | None:
@@ -44,8 +42,7 @@ class ServerTLS:
     Args:
         settings: The certificates, and how long a handshake may take.
         ssl_context: What listeners use instead of the settings' certificates, as it is.
-        connections: Those that are served.
-        max_connections: How many there may be.
+        admission: Counts the handshakes.
         limits: Where limits that fire are recorded.
 
     Attributes:
@@ -59,8 +56,7 @@ class ServerTLS:
         settings: Settings,
         *,
         ssl_context: ssl.SSLContext | None,
-        connections: Sized,
-        max_connections: int,
+        admission: Admission,
         limits: LimitLog,
     ) -> None:
         self.timeout = settings.header_timeout
@@ -68,8 +64,7 @@ class ServerTLS:
         self.observers: Sequence[Observer] = ()
         self._settings = settings
         self._ssl_context = ssl_context
-        self._connections = connections
-        self._max_connections = max_connections
+        self._admission = admission
         self._limits = limits
         self._certificates: list[Certificates] = []
         self._emptied: asyncio.Future[None] | None = None
@@ -147,17 +142,7 @@ class ServerTLS:
     def begun(self, tls: TLSTransport) -> bool:
         """Take note; return False if there are too many connections already."""
         self.handshakes.add(tls)
-        seen = len(self._connections) + len(self.handshakes)
-        if seen <= self._max_connections + OVERTIME:
-            return True
-        self._limits.record(
-            "max_connections",
-            peer=tls.peername,
-            protocol="tls",
-            requested=seen,
-            allowed=self._max_connections,
-        )
-        return False
+        return self._admission.opens(tls.peername, protocol="tls")
 
     def failed(self, tls: TLSTransport, reason: str) -> None:
         """Log why there is no TLS; that somebody only looked whether we are there is no news."""
@@ -183,5 +168,6 @@ class ServerTLS:
     def over(self, tls: TLSTransport) -> None:
         """Forget the handshake."""
         self.handshakes.discard(tls)
+        self._admission.opened(tls.peername)
         if not self.handshakes and self._emptied is not None and not self._emptied.done():
             self._emptied.set_result(None)

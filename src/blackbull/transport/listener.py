@@ -15,7 +15,7 @@ from blackbull.errors import ConfigurationError
 from .tls import TLSFiles, TLSOption
 from .where import InheritedFd, Tcp, Unix, Where, parse_where
 
-__all__ = ["InheritedFd", "Listener", "Tcp", "Unix", "Where", "parse_listener"]
+__all__ = ["InheritedFd", "Listener", "Tcp", "Unix", "Where", "parse_listener", "parse_proxies"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def parse_listener(text: str) -> Listener:
         where,
         speaks=_speaks(options.get("speaks", [])),
         tls=_tls(text, one),
-        proxy_protocol=_proxies(options.get("proxy_protocol")),
+        proxy_protocol=parse_proxies(options.get("proxy_protocol")),
     )
 
 
@@ -152,8 +152,9 @@ def _tls(text: str, one: _Single) -> TLSOption | None:
     return TLSFiles(certfile=cert, keyfile=key, client_ca=client_ca)
 
 
-def _proxies(values: Sequence[str] | None) -> bool | tuple[str, ...] | None:
-    if values is None:
+def parse_proxies(values: Sequence[str] | None) -> bool | tuple[str, ...] | None:
+    """Return what ``proxy_protocol`` says: on, off, or whose word is taken; None: nothing."""
+    if not values:
         return None
     if len(values) == 1 and values[0].lower() in _SWITCH:
         return _SWITCH[values[0].lower()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import ipaddress
 import sys
 import termios
 import uuid
@@ -202,7 +203,7 @@ class SocketProtocol(asyncio.Protocol, ConnectionView):
         self._pending = data + self._pending
 
     def came_from(self, peername: Address | None, sockname: Address | None) -> None:
-        """Take these for the addresses, where they are known: somebody passes the stream on."""
+        """Take these for the addresses, where they are known: whoever passes it on says so."""
         self._peername = peername
         self._sockname = sockname
 
@@ -284,11 +285,18 @@ def address_of(transport: asyncio.BaseTransport, name: str) -> Address | None:
 def to_address(raw: object) -> Address | None:
     """Return an address of the socket module as ours; None if there is none."""
     if isinstance(raw, tuple) and len(raw) >= 2:  # an IPv6 address has four parts
-        host = str(raw[0])
-        if host.startswith(MAPPED) and "." in host:
-            host = host[len(MAPPED) :]
-        return (host, int(raw[1]))
+        return (plain_host(str(raw[0])), int(raw[1]))
     return (raw, None) if isinstance(raw, str) and raw else None
+
+
+def plain_host(host: str) -> str:
+    """Return *host*, an IPv4 address also where IPv6 writes it in its own way."""
+    if not host.startswith(MAPPED):
+        return host
+    if "." in host:
+        return host[len(MAPPED) :]
+    mapped = ipaddress.IPv6Address(host).ipv4_mapped
+    return host if mapped is None else str(mapped)
 
 
 def _none() -> None:

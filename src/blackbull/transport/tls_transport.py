@@ -67,7 +67,7 @@ class TLSTransport(asyncio.Protocol, asyncio.Transport):
 
     __slots__ = (
         "_acceptor", "_closing", "_deadline", "_ended", "_error", "_failed", "_handshakes",
-        "_heard", "_incoming", "_object", "_outgoing", "_protocol", "_raw", "_source",
+        "_heard", "_incoming", "_object", "_origin", "_outgoing", "_protocol", "_raw", "_source",
         "_write_ended",
     )  # fmt: skip
 
@@ -80,11 +80,16 @@ class TLSTransport(asyncio.Protocol, asyncio.Transport):
         self._deadline = WheelDeadline(acceptor.wheel, self._deadline_expired)
         self._protocol: SocketProtocol | None = None
         self._error: Exception | None = None
+        self._origin: tuple[Address | None, Address | None] | None = None
         self._heard = False
         self._failed = False
         self._ended = False
         self._write_ended = False
         self._closing = False
+
+    def came_from(self, peername: Address | None, sockname: Address | None) -> None:
+        """Take these for the addresses of the connection: a proxy says so."""
+        self._origin = (peername, sockname)
 
     # What the event loop calls
 
@@ -171,6 +176,8 @@ class TLSTransport(asyncio.Protocol, asyncio.Transport):
         self._deadline.cancel()
         self._handshakes.over(self)
         self._protocol = SocketProtocol(self._acceptor)
+        if self._origin is not None:
+            self._protocol.came_from(*self._origin)
         self._protocol.connection_made(self)
         return True
 
@@ -332,6 +339,8 @@ class TLSTransport(asyncio.Protocol, asyncio.Transport):
     @property
     def peername(self) -> Address | None:
         """The peer's address."""
+        if self._origin is not None:
+            return self._origin[0]
         return address_of(self._raw, "peername")
 
     def _notify(self) -> None:

@@ -19,7 +19,6 @@ from blackbull.config import (
     load,
     load_settings,
     read_environment,
-    resolve_max_connections,
     setting,
 )
 from blackbull.config import environment as environment_module
@@ -127,25 +126,6 @@ def test_load_settings_no_setting_name_looks_like_a_slip_of_another() -> None:
     for info in describe_settings():
         others = [other.env for other in describe_settings() if other is not info]
         environment_module._refuse_misspelling(info.env, others)
-
-
-def test_resolve_max_connections_explicit_number_is_kept() -> None:
-    assert resolve_max_connections(7) == 7
-
-
-@pytest.mark.parametrize(("files", "connections"), [(1024, 960), (64, 1), (10, 1), (-1, 10_000)])
-def test_resolve_max_connections_auto_leaves_files_to_the_process(
-    files: int, connections: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(environment_module.resource, "getrlimit", lambda _: (files, files))
-    assert resolve_max_connections(0) == connections
-
-
-def test_resolve_max_connections_system_without_limits_has_a_bound(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(environment_module, "resource", None)
-    assert resolve_max_connections(0) == 10_000
 
 
 def test_load_settings_certificates_by_name_are_parsed() -> None:

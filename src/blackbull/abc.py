@@ -98,6 +98,21 @@ AbstractReader = Reader
 AbstractWriter = Writer
 
 
+@dataclass(slots=True)
+class Leaving:
+    """How a server ends; all that it serves look at the same one.
+
+    Attributes:
+        begun: It was told to stop.
+        grace: Seconds in which a peer that is idle may still ask for something.
+        restarting: Others serve in its place: a client may come back at once.
+    """
+
+    begun: bool = False
+    grace: float = 1.0
+    restarting: bool = False
+
+
 class Deadline(ABC):
     """The one timer of a connection. Setting it costs an attribute; it is re-armed lazily."""
 
@@ -146,7 +161,10 @@ class Consumer(ABC):
 
     @abstractmethod
     def shutdown(self) -> None:
-        """The server stops: finish what is under way, start nothing, then close the view."""
+        """The server stops: finish what is under way and what was on its way, then close the view.
+
+        A consumer that is attached later is told before anything is fed to it.
+        """
 
 
 class Aggregator(Protocol):
@@ -228,6 +246,11 @@ class ConnectionView(ABC):
     @abstractmethod
     def deadline(self) -> Deadline:
         """The connection's one timer."""
+
+    @property
+    @abstractmethod
+    def leaving(self) -> Leaving:
+        """How the server ends, and whether it does."""
 
     @abstractmethod
     def attach(self, consumer: Consumer) -> None:

@@ -32,6 +32,7 @@ from blackbull.server.bindings.http1 import HTTP1Binding
 from blackbull.server.bindings.http2 import HTTP2Binding
 from blackbull.server.bindings.service import HTTPService
 from blackbull.server.connection_actor import MAX_PREFIX, BindingRunner, begin_connection
+from blackbull.server.drain import end_tasks
 from blackbull.server.protocol_registry import RawBinding
 from blackbull.transport.memory import MemoryConnection
 from tests.spec import spec
@@ -203,7 +204,7 @@ class Visit:
         if not self.conn.lost:
             self.conn.reset()
         await self.settle()
-        await self.runner.aclose()
+        await end_tasks(self.runner.tasks, within=5.0)
 
 
 @asynccontextmanager
@@ -445,10 +446,37 @@ async def test_dispatch_endless_opening_goes_to_the_fallback_at_the_limit(
 
 async def test_dispatch_server_stops_before_the_choice_says_503(http1: HTTP1Binding) -> None:
     async with visiting(shared_port(http1)) as visit:
+        visit.conn.feed(b"P")
         visit.conn.shutdown()
+        assert not visit.conn.closed
+        visit.conn.deadline.expire()
         await visit.settle()
         assert visit.conn.sent.startswith(b"HTTP/1.1 503 ")
         assert visit.conn.closed
+
+
+async def test_dispatch_server_stops_before_the_peer_has_said_anything_closes(
+    http1: HTTP1Binding,
+) -> None:
+    async with visiting(shared_port(http1)) as visit:
+        visit.conn.shutdown()
+        assert visit.conn.deadline.seconds == visit.conn.leaving.grace
+        visit.conn.deadline.expire()
+        await visit.settle()
+        assert visit.chosen == ["http1"]
+        assert visit.conn.sent == b""
+        assert visit.conn.closed
+
+
+async def test_dispatch_server_stops_and_the_request_was_on_its_way_is_answered(
+    http1: HTTP1Binding,
+) -> None:
+    async with visiting(shared_port(http1)) as visit:
+        visit.conn.shutdown()
+        visit.conn.feed(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+        await visit.settle()
+        assert visit.conn.sent.startswith(b"HTTP/1.1 200 ")
+        assert b"connection: close" in visit.conn.sent
 
 
 # A binding in the seeds' form, with no edit anywhere else -------------------------------------

@@ -58,18 +58,6 @@ class BindingRunner:
         """Let *binding* turn *view* away in its own words; it closes the connection itself."""
         self._start(self._refuse(binding, view, why))
 
-    async def aclose(self, timeout: float = 0.0) -> None:
-        """Wait *timeout* seconds for the tasks to end, cancel the others and wait for them."""
-        tasks = set(self.tasks)
-        if tasks and timeout > 0:
-            _, tasks = await asyncio.wait(tasks, timeout=timeout)
-        if tasks:
-            for task in tasks:
-                task.cancel()
-            _, stuck = await asyncio.wait(tasks, timeout=max(timeout, 1.0))
-            for task in stuck:
-                _log.warning("connection task %s ignores its cancellation", task.get_name())
-
     def _feed(self, binding: ProtocolBinding, view: ConnectionView) -> None:
         coroutine = binding.serve(view)
         try:
@@ -173,8 +161,8 @@ class ConnectionActor(Consumer):
     """
 
     __slots__ = (
-        "_alpn", "_asked", "_done", "_fallback", "_on_chosen", "_prefix", "_runner", "_seen",
-        "_timeout", "_undecided", "_view",
+        "_alpn", "_asked", "_done", "_fallback", "_leaving", "_on_chosen", "_prefix", "_runner",
+        "_seen", "_timeout", "_undecided", "_view",
     )  # fmt: skip
 
     def __init__(
@@ -198,6 +186,7 @@ class ConnectionActor(Consumer):
         self._prefix = b""
         self._seen = 0
         self._done = False
+        self._leaving = False
 
     def start(self) -> None:
         """Take the connection; decides at once if TLS has named the protocol."""
@@ -230,12 +219,25 @@ class ConnectionActor(Consumer):
             self._fall_back()
 
     def deadline_expired(self) -> None:
-        """The peer was too slow."""
-        self._turn_away(Refusal.TIMEOUT)
+        """The peer was too slow; if the server stops, one that has said nothing needs no answer."""
+        if not self._leaving:
+            self._turn_away(Refusal.TIMEOUT)
+        elif self._prefix or self._view.leaving.grace <= 0:
+            self._turn_away(Refusal.SHUTDOWN)
+        elif not self._done:
+            self._finish("" if self._fallback is None else self._fallback.name)
+            self._view.close()
 
     def shutdown(self) -> None:
-        """The server stops before the peer has said what it wants."""
-        self._turn_away(Refusal.SHUTDOWN)
+        """The server stops before the peer has said what it wants: it may be on its way."""
+        if self._done or self._leaving:
+            return
+        self._leaving = True
+        seconds = self._view.leaving.grace
+        if seconds > 0:
+            self._view.deadline.set(seconds)
+        else:
+            self._turn_away(Refusal.SHUTDOWN)
 
     def connection_lost(self, error: Exception | None) -> None:
         """Nobody will ever know."""

@@ -24,7 +24,7 @@ class Door:
 
     __slots__ = (
         "_admission", "_forget", "_limits", "_runner", "aggregator", "candidates", "connections",
-        "fallback", "loop", "max_file_number", "name", "observers", "timeout", "wheel",
+        "fallback", "leaving", "loop", "max_file_number", "name", "observers", "timeout", "wheel",
         "write_timeout",
     )  # fmt: skip
 
@@ -39,6 +39,7 @@ class Door:
     ) -> None:
         self.name = name
         self.fallback = fallback
+        self.leaving = server.leaving
         self.candidates = candidates
         self.loop = wheel.loop
         self.wheel = wheel

@@ -41,13 +41,18 @@ async def start(start: Callable[[], Awaitable[None]]) -> None:
         raise LifespanFailed(f"the application did not start: {describe(error)}") from error
 
 
-async def stop(server: Server, drain_timeout: float) -> None:
+async def stop(server: Server, drain_timeout: float, *, restarting: bool = False) -> None:
     """Stop *server*; requests get *drain_timeout* seconds to end.
+
+    Args:
+        server: It has started.
+        drain_timeout: As above.
+        restarting: Others serve in its place.
 
     Raises:
         LifespanFailed: the application's shutdown raised.
     """
     try:
-        await server.stop(drain_timeout)
+        await server.stop(drain_timeout, restarting=restarting)
     except Exception as error:
         raise LifespanFailed(f"the application's shutdown failed: {describe(error)}") from error

@@ -9,19 +9,21 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
+from blackbull.transport.accept_queue import duplicate, stop_arrivals, take_established
 from blackbull.transport.accepting import Accepting, accepting
+from blackbull.transport.accepting import MakeProtocol as Make
 from blackbull.transport.listener import Listener
 from blackbull.transport.proxied import MakeProtocol
 from blackbull.transport.socket_protocol import SocketProtocol
-from blackbull.transport.sockets import SocketSource, is_dual_stack
+from blackbull.transport.sockets import OwnSockets, SocketSource, is_dual_stack
 from blackbull.transport.tls import TLSOption
-from blackbull.transport.where import Tcp, Where
+from blackbull.transport.where import InheritedFd, Tcp, Where
 
 from .door import Door
 from .proxies import Proxies
 from .tls import ServerTLS
 
-Maker: TypeAlias = Callable[[socket.socket], Awaitable[Accepting]]
+Maker: TypeAlias = Callable[[socket.socket], Awaitable["ListeningSocket"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,48 @@ class Listening:
     address: tuple[str, int | None]
     tls: bool
     dual_stack: bool = False
+
+
+class ListeningSocket:
+    """One socket, and the accepting of its connections.
+
+    Args:
+        sock: The socket.
+        accepting: Its accepting; closes the socket.
+        make: Makes the protocol of a connection.
+        alone: No other process listens on the socket.
+
+    Attributes:
+        make: As above.
+        serving: Connections are accepted, or were.
+    """
+
+    __slots__ = ("_accepting", "_alone", "_sock", "make", "serving")
+
+    def __init__(
+        self, sock: socket.socket, accepting: Accepting, *, make: Make, alone: bool
+    ) -> None:
+        self._sock = sock
+        self._accepting = accepting
+        self._alone = alone
+        self.make = make
+        self.serving = False
+
+    async def start_serving(self) -> None:
+        """Accept from now on."""
+        self.serving = True
+        await self._accepting.start_serving()
+
+    def hold(self) -> socket.socket:
+        """Return another handle, which keeps whoever waits to be accepted; nobody new comes."""
+        handle = duplicate(self._sock)
+        if self._alone:
+            stop_arrivals(handle)
+        return handle
+
+    def close(self) -> None:
+        """Accept no more, and close the socket."""
+        self._accepting.close()
 
 
 class ListeningSockets:
@@ -59,10 +103,10 @@ class ListeningSockets:
         self._tls = tls
         self._backlog = backlog
         self._opened: list[Where] = []
-        self._accepting: list[Accepting] = []
-        self._kept: list[Accepting] = []
+        self._accepting: list[ListeningSocket] = []
+        self._kept: list[ListeningSocket] = []
         self._makers: dict[tuple[Where, str], Maker] = {}
-        self._lent: dict[str, list[Accepting]] = {}
+        self._lent: dict[str, list[ListeningSocket]] = {}
         self._proxies: list[Proxies] = []
 
     async def open(
@@ -95,11 +139,13 @@ class ListeningSockets:
             make = proxies.protocol_factory(serve, door.wheel)
         sockets = self._source.open(where, backlog=self._backlog, name=door.name)
         self._opened.append(where)
+        alone = isinstance(self._source, OwnSockets) and not isinstance(where, InheritedFd)
 
-        async def prepare(sock: socket.socket) -> Accepting:
-            return await accepting(
+        async def prepare(sock: socket.socket) -> ListeningSocket:
+            each = await accepting(
                 door.loop, sock, make, backlog=self._backlog, scarce=door.files_exhausted
             )
+            return ListeningSocket(sock, each, make=make, alone=alone)
 
         self._makers[where, door.name] = prepare
         for sock in sockets:
@@ -149,6 +195,36 @@ class ListeningSockets:
         for each in self._lent.pop(key, []):
             each.close()
 
+    async def stop_accepting(self) -> None:
+        """Accept whoever is connected by now, then nobody; let go of the sockets.
+
+        Connections are not only accepted here: the loop may have some in its hands, which arrive
+        a few turns later.
+        """
+        loop = asyncio.get_running_loop()
+        served = [*self._accepting, *self._kept, *(s for lent in self._lent.values() for s in lent)]
+        waiting = [(each.hold(), each.make) for each in served if each.serving]
+        self.close()
+        taken: list[tuple[socket.socket, Make]] = []
+        for handle, make in waiting:
+            with handle:
+                taken += [(sock, make) for sock in take_established(handle, at_most=self._backlog)]
+        for sock, make in taken:
+            try:
+                await loop.connect_accepted_socket(make, sock)
+            except OSError:
+                sock.close()
+
+    @property
+    def introducing(self) -> bool:
+        """There are connections whose PROXY header has not come yet."""
+        return any(proxies.waiting for proxies in self._proxies)
+
+    def drop_introductions(self) -> None:
+        """Wait for no such header any more."""
+        for proxies in self._proxies:
+            proxies.close()
+
     def close(self) -> None:
         """Accept no more, and let go of the sockets."""
         for each in (*self._accepting, *self._kept):
@@ -161,6 +237,3 @@ class ListeningSockets:
         for where in self._opened:
             self._source.release(where)
         self._opened.clear()
-        for proxies in self._proxies:
-            proxies.close()
-        self._proxies.clear()

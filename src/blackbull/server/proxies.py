@@ -64,6 +64,11 @@ class Proxies:
         """Return what makes the protocol of each connection, *make* that behind its header."""
         return lambda: ProxiedProtocol(make, wheel, introductions=self)
 
+    @property
+    def waiting(self) -> bool:
+        """Headers are waited for."""
+        return bool(self._waiting)
+
     def close(self) -> None:
         """Wait for no header any more: nothing was asked yet."""
         for proxied in list(self._waiting):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import socket
 import ssl
 from collections.abc import Callable, Sequence
 
-from blackbull.abc import Address, ConnectionView
+from blackbull.abc import Address, ConnectionView, Leaving
 from blackbull.config import Settings, resolve_max_connections
 from blackbull.errors import ConfigurationError
 from blackbull.event_aggregator import EventAggregator
@@ -33,6 +32,7 @@ from .bindings.service import HTTPService
 from .bindings.websocket import WebSocketUpgrade
 from .connection_actor import BindingRunner
 from .door import Door
+from .drain import Drain
 from .listeners import listeners_of, own_ports, spoken
 from .listening import Listening, ListeningSockets
 from .protocol_registry import ProtocolRegistry, RawBinding, protocol_context
@@ -88,6 +88,7 @@ class Server:
         self.observers: tuple[Observer, ...] = ()
         self.registry = ProtocolRegistry()
         self.connections: set[SocketProtocol] = set()
+        self.leaving = Leaving()
         self.max_connections = resolve_max_connections(
             settings.max_connections, processes=self.worker.count
         )
@@ -105,17 +106,19 @@ class Server:
             admission=self.admission,
             limits=self.limit_log,
         )
-        self._sockets = ListeningSockets(
+        self.sockets = ListeningSockets(
             sockets or OwnSockets(), tls=self.tls, backlog=settings.socket_backlog
         )
         self._service: HTTPService | None = None
+        self._started = False
+        self._stopping = False
         self._stopped = asyncio.Event()
         self._emptied = asyncio.Event()
 
     @property
     def listening(self) -> list[Listening]:
         """Where it listens, once it is bound."""
-        return self._sockets.addresses
+        return self.sockets.addresses
 
     @property
     def port(self) -> int | None:
@@ -154,19 +157,22 @@ class Server:
         try:
             await self._bind(loop)
             await self.app.startup()
+            self._started = True
             if self._service is not None:
                 self._service.adopt_limits()
         except BaseException:
-            self._close_listeners()
+            self.sockets.close()
+            self.tls.close()
+            await self._finish()
             raise
 
     async def accept(self) -> None:
         """Accept connections, but not yet those of stateful protocols on ports of their own."""
-        await self._sockets.accept()
+        await self.sockets.accept()
 
     async def accept_kept(self) -> None:
         """Accept those, too: no other process serves them."""
-        await self._sockets.accept_kept()
+        await self.sockets.accept_kept()
 
     async def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
         settings = self.settings
@@ -182,6 +188,7 @@ class Server:
             settings,
             loop=loop,
             limits=self.limit_log,
+            leaving=self.leaving,
             observers=self.observers,
         )
         self._service.upgrades[b"websocket"] = WebSocketUpgrade(self._service)
@@ -199,7 +206,7 @@ class Server:
         for listener in listeners:
             await self._listen(listener)
         for listener in own_ports(self.registry, listeners, host=settings.host):
-            if not self._sockets.has_port(listener):
+            if not self.sockets.has_port(listener):
                 await self._listen(listener)
 
     async def _listen(self, listener: Listener) -> None:
@@ -215,7 +222,7 @@ class Server:
         door = Door(name, fallback, candidates=candidates, server=self, wheel=self._wheel)
         tls = self.tls.enabled if listener.tls is None else listener.tls
         proxies = self._proxies(listener)
-        await self._sockets.open(door, listener.where, tls, proxies=proxies, kept=kept)
+        await self.sockets.open(door, listener.where, tls, proxies=proxies, kept=kept)
 
     @property
     def protocols(self) -> list[str]:
@@ -251,11 +258,11 @@ class Server:
 
     async def borrow(self, key: str, where: Where, *, name: str, sock: socket.socket) -> None:
         """Accept on *sock* as well: :meth:`ListeningSockets.borrow`."""
-        await self._sockets.borrow(key, where, name=name, sock=sock)
+        await self.sockets.borrow(key, where, name=name, sock=sock)
 
     def give_back(self, key: str) -> None:
         """Accept no more on what was borrowed as *key*."""
-        self._sockets.give_back(key)
+        self.sockets.give_back(key)
 
     def _proxies(self, listener: Listener) -> Proxies | None:
         trusted = listener.proxy_protocol
@@ -295,28 +302,39 @@ class Server:
             if not self._stopped.is_set():
                 await self.stop(0.0)
 
-    async def stop(self, drain_timeout: float | None = None) -> None:
-        """Stop accepting, let what is under way finish, then close everything.
+    async def stop(self, drain_timeout: float | None = None, *, restarting: bool = False) -> None:
+        """Stop accepting, let what is under way finish, end the rest, shut the application down.
+
+        Called again, it waits for the end.
 
         Args:
-            drain_timeout: Seconds that running requests are given; the setting's if None.
+            drain_timeout: Seconds that peers and handlers are given; the setting's if None.
+            restarting: Others serve in this server's place: clients are told to come back.
+
+        Raises:
+            Exception: what the application's shutdown raised.
         """
+        if self._stopping:
+            await self._stopped.wait()
+            return
+        self._stopping = True
         seconds = self.settings.drain_timeout if drain_timeout is None else drain_timeout
-        self._close_listeners()
-        await self.tls.aclose()
-        await self.app.stopping()
-        for view in list(self.connections):
-            view.shutdown()
-        await self._drain(seconds)
-        for view in list(self.connections):
-            view.abort()
-        await self._cancel_tasks()
-        await self.runner.aclose()
-        await self._drain(1.0)
         try:
-            await self.app.shutdown()
+            await Drain(self, seconds=seconds).run(restarting=restarting)
+        except Exception:
+            logger.exception("not all connections came to their end in order")
         finally:
-            self._wheel.close()
+            await self._finish()
+
+    async def _finish(self) -> None:
+        """Shut the application down if it has started, and let go of everything."""
+        try:
+            if self._started:
+                await self.app.shutdown()
+        finally:
+            if self._service is not None:
+                self._service.close()
+                self._wheel.close()
             self.limit_log.flush()
             self._stopped.set()
 
@@ -330,34 +348,22 @@ class Server:
         """
         return self.tls.reload()
 
-    async def _drain(self, seconds: float) -> None:
-        if not self.connections or seconds <= 0:
-            return
-        self._emptied.clear()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._emptied.wait()
+    @property
+    def tasks(self) -> set[asyncio.Task[None]]:
+        """The handlers that run."""
+        return self.runner.tasks | (set() if self._service is None else self._service.tasks)
+
+    async def emptied(self) -> None:
+        """Wait until there is no connection."""
+        if self.connections:
+            self._emptied.clear()
+            await self._emptied.wait()
 
     def forget(self, view: SocketProtocol) -> None:
         """Take note that *view* is gone."""
         self.connections.discard(view)
         if not self.connections:
             self._emptied.set()
-
-    async def _cancel_tasks(self) -> None:
-        if self._service is None:
-            return
-        tasks = set(self._service.tasks)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=1.0)
-
-    def _close_listeners(self) -> None:
-        self._sockets.close()
-        self.tls.close()
-        if self._service is not None:
-            self._service.close()
 
     def _limit_hit(self, limit: str, protocol: str) -> None:
         tell(self.observers, lambda each: each.limit_hit(limit, protocol))

@@ -131,11 +131,15 @@ class ServerTLS:
     async def aclose(self) -> None:
         """Do the same, and wait until the handshakes are gone."""
         self.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1.0):
+                await self.settled()
+
+    async def settled(self) -> None:
+        """Wait until no handshake is under way."""
         if self.handshakes:
             self._emptied = asyncio.get_running_loop().create_future()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(1.0):
-                    await self._emptied
+            await self._emptied
 
     # What a connection tells about its handshake
 

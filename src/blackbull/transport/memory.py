@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable
 from math import inf
 
-from blackbull.abc import Address, Aggregator, ConnectionView, Consumer, Deadline
+from blackbull.abc import Address, Aggregator, ConnectionView, Consumer, Deadline, Leaving
 from blackbull.errors import ConnectionLost, LimitExceeded
 
 from .reader import StreamReader
@@ -67,6 +67,7 @@ class MemoryConnection(ConnectionView):
         writes: How many calls to the transport that took.
         closed: True after :meth:`close` or :meth:`abort`.
         aborted: True after :meth:`abort`.
+        going: How the server ends; the test says.
         lost: True once the consumer was told that the connection is gone.
         reading: False while reading is paused.
         limits: What the peer went past.
@@ -75,7 +76,7 @@ class MemoryConnection(ConnectionView):
     __slots__ = (
         "_aggregator", "_alpn", "_connection_id", "_consumer", "_deadline", "_ended", "_error",
         "_held", "_peer", "_peername", "_pending", "_reader", "_sockname", "_write_timeout",
-        "_writer", "aborted", "closed", "limits", "lost", "reading", "sent", "writes",
+        "_writer", "aborted", "closed", "going", "limits", "lost", "reading", "sent", "writes",
     )  # fmt: skip
 
     def __init__(
@@ -91,6 +92,7 @@ class MemoryConnection(ConnectionView):
         self.sent = bytearray()
         self.writes = 0
         self.limits: list[LimitExceeded] = []
+        self.going = Leaving()
         self.closed = False
         self.aborted = False
         self.lost = False
@@ -146,6 +148,7 @@ class MemoryConnection(ConnectionView):
 
     def shutdown(self) -> None:
         """The server stops."""
+        self.going.begun = True
         if self._consumer is not None:
             self._consumer.shutdown()
 
@@ -213,9 +216,16 @@ class MemoryConnection(ConnectionView):
         """The timer; the test lets it expire."""
         return self._deadline
 
+    @property
+    def leaving(self) -> Leaving:
+        """What the test says."""
+        return self.going
+
     def attach(self, consumer: Consumer) -> None:
         """Feed *consumer* from now on."""
         self._consumer = consumer
+        if self.going.begun:
+            consumer.shutdown()
         if self._pending:
             data = self._pending
             self._pending = b""

@@ -18,7 +18,7 @@ class StreamReader(Reader, Consumer):
 
     It stops taking bytes from the peer when *max_buffered* bytes wait to be read, unless a read
     is waiting for more than that: then it goes on until that read can be satisfied. When the
-    server stops, the stream ends: a protocol that returns at the end of its stream stops soon.
+    server stops, the stream ends soon: a protocol that returns at the end of its stream does, too.
 
     Args:
         view: The connection; pausing and resuming its reading is all that is done to it.
@@ -26,8 +26,8 @@ class StreamReader(Reader, Consumer):
     """
 
     __slots__ = (
-        "_buffer", "_chunk", "_ended", "_error", "_max", "_paused", "_view", "_waiter", "_wanted",
-        "_writer",
+        "_buffer", "_chunk", "_ended", "_error", "_leaving", "_max", "_paused", "_view", "_waiter",
+        "_wanted", "_writer",
     )  # fmt: skip
 
     def __init__(self, view: ConnectionView, *, max_buffered: int = MAX_BUFFERED) -> None:
@@ -38,6 +38,7 @@ class StreamReader(Reader, Consumer):
         self._buffer = bytearray()
         self._ended = False
         self._error: Exception | None = None
+        self._leaving = False
         self._paused = False
         self._waiter: asyncio.Future[None] | None = None
         self._wanted = 0
@@ -131,8 +132,13 @@ class StreamReader(Reader, Consumer):
             self._writer.connection_lost(error)
 
     def shutdown(self) -> None:
-        """The server stops: nothing more is read."""
-        self.eof_received()
+        """The server stops: what arrives within the grace is read, then the stream ends."""
+        seconds = self._view.leaving.grace
+        if seconds > 0:
+            self._leaving = True
+            self._view.deadline.set(seconds)
+        else:
+            self.eof_received()
 
     def writing_paused(self) -> None:
         """Tell the writer."""
@@ -145,8 +151,11 @@ class StreamReader(Reader, Consumer):
             self._writer.writing_resumed()
 
     def deadline_expired(self) -> None:
-        """A pulling protocol has no deadline; whoever set one meant the connection to end."""
-        self._view.abort()
+        """End the stream of a server that stops; any other deadline is the connection's end."""
+        if self._leaving:
+            self.eof_received()
+        else:
+            self._view.abort()
 
     # Inside
 

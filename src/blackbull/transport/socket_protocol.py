@@ -10,7 +10,7 @@ import termios
 import uuid
 from typing import Final, Protocol, cast
 
-from blackbull.abc import Address, Aggregator, ConnectionView, Consumer
+from blackbull.abc import Address, Aggregator, ConnectionView, Consumer, Leaving
 from blackbull.errors import LimitExceeded
 
 from .deadline import Wheel, WheelDeadline
@@ -32,6 +32,7 @@ WRITELINES_PAUSES: Final = not (3, 12) <= sys.version_info < (3, 13, 2) or (
 class Acceptor(Protocol):
     """Whoever opened the listener: told of each connection's begin and end."""
 
+    leaving: Leaving
     wheel: Wheel
     write_timeout: float
 
@@ -184,8 +185,14 @@ class SocketProtocol(asyncio.Protocol, ConnectionView):
     def deadline(self) -> WheelDeadline:
         return self._deadline
 
+    @property
+    def leaving(self) -> Leaving:
+        return self._acceptor.leaving
+
     def attach(self, consumer: Consumer) -> None:
         self._consumer = consumer
+        if self._acceptor.leaving.begun:
+            consumer.shutdown()
         if self._pending:
             data = self._pending
             self._pending = b""
@@ -208,11 +215,9 @@ class SocketProtocol(asyncio.Protocol, ConnectionView):
         self._sockname = sockname
 
     def shutdown(self) -> None:
-        """The server stops: let the consumer finish."""
+        """The server stops: let the consumer finish; one that is attached later learns it then."""
         if self._consumer is not None:
             self._consumer.shutdown()
-        else:
-            self.close()
 
     def send(self, data: bytes) -> None:
         if not self.lost:

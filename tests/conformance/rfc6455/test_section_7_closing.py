@@ -284,7 +284,7 @@ async def test_server_that_stops_does_not_wait_for_a_handler_that_does_not_liste
         assert (await client.frame()).code == 1001
         await client.send(close(1001))
         assert await client.gone()
-        await asyncio.wait_for(stopping, 2)
+        await asyncio.wait_for(stopping, 4)
 
 
 async def test_websocket_that_is_accepted_while_the_server_stops_is_closed_with_1001() -> None:

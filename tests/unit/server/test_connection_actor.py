@@ -11,6 +11,7 @@ import pytest
 from blackbull.abc import ConnectionView, ProtocolBinding, Refusal
 from blackbull.errors import IncompleteRead
 from blackbull.server.connection_actor import BindingRunner, ConnectionActor, begin_connection
+from blackbull.server.drain import end_tasks
 from blackbull.transport.memory import MemoryConnection
 
 
@@ -209,55 +210,32 @@ async def test_runner_refusal_raises_is_reported_and_aborted() -> None:
     assert isinstance(report.errors[0][1], KeyError)
 
 
-async def test_runner_aclose_cancels_and_the_connection_is_closed() -> None:
+async def test_runner_task_that_is_cancelled_closes_its_connection() -> None:
     report = Report()
     runner = BindingRunner(on_error=report)
     conn = MemoryConnection()
     runner.serve(Echo(), conn)
     await settle()
     (task,) = runner.tasks
-    await runner.aclose()
+    await end_tasks(runner.tasks, within=5.0)
     assert task.cancelled()
     assert conn.closed
     assert report.errors == []
-    assert runner.tasks == set()
-    await runner.aclose()
     await settle()
+    assert runner.tasks == set()
 
 
-async def test_runner_aclose_waits_for_who_is_about_to_end() -> None:
+async def test_runner_protocol_that_reads_ends_when_the_server_stops() -> None:
     runner = BindingRunner()
     conn = MemoryConnection()
     runner.serve(Echo(), conn)
     await settle()
     (task,) = runner.tasks
     conn.shutdown()
-    await runner.aclose(timeout=5.0)
+    conn.deadline.expire()
+    await asyncio.wait({task}, timeout=5.0)
     assert not task.cancelled()
     assert task.done()
-
-
-async def test_runner_task_that_ignores_its_cancellation_is_named(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    release = asyncio.Event()
-
-    class Stubborn(ProtocolBinding):
-        async def serve(self, conn: ConnectionView) -> None:
-            try:
-                await release.wait()
-            except asyncio.CancelledError:
-                await release.wait()
-
-    runner = BindingRunner()
-    conn = MemoryConnection()
-    runner.serve(Stubborn(), conn)
-    await settle()
-    await runner.aclose(timeout=0.01)
-    assert "ignores its cancellation" in caplog.text
-    release.set()
-    await settle()
-    assert conn.lost
 
 
 async def test_actor_each_is_asked_with_exactly_what_it_wants() -> None:
@@ -326,6 +304,7 @@ async def test_actor_after_the_choice_is_deaf() -> None:
         on_chosen=lambda view: chosen.append(view.protocol),
     )
     actor.start()
+    conn.going.grace = 0
     conn.shutdown()
     actor.data_received(b"late")
     actor.eof_received()

@@ -259,8 +259,18 @@ async def test_reader_shutdown_ends_the_stream() -> None:
     conn, reader = attached()
     conn.feed(b"under way")
     conn.shutdown()
-    conn.feed(b"too late")
     assert await reader.read() == b"under way"
+    conn.feed(b"on its way")
+    assert await reader.read() == b"on its way"
+    conn.deadline.expire()
+    conn.feed(b"too late")
+    assert await reader.read() == b""
+
+
+async def test_reader_shutdown_without_grace_ends_the_stream_at_once() -> None:
+    conn, reader = attached()
+    conn.going.grace = 0
+    conn.shutdown()
     assert await reader.read() == b""
 
 

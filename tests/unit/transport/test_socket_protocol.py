@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-from blackbull.abc import Consumer
+from blackbull.abc import Consumer, Leaving
 from blackbull.errors import ConnectionLost
 from blackbull.transport import socket_protocol
 from blackbull.transport.deadline import Wheel
@@ -67,6 +67,7 @@ class Hall:
     write_timeout = 0.0
 
     def __init__(self) -> None:
+        self.leaving = Leaving()
         self.wheel = Wheel(asyncio.get_running_loop())
         self.came: list[SocketProtocol] = []
         self.went: list[Exception | None] = []

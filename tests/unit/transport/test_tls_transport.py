@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from blackbull.abc import Consumer
+from blackbull.abc import Consumer, Leaving
 from blackbull.transport.deadline import Wheel
 from blackbull.transport.socket_protocol import SocketProtocol
 from blackbull.transport.tls import ContextSource, server_context
@@ -57,6 +57,7 @@ class Hall:
     write_timeout = 0.0
 
     def __init__(self, *, timeout: float = 0.0, welcome: bool = True) -> None:
+        self.leaving = Leaving()
         self.wheel = Wheel(asyncio.get_running_loop(), granularity=0.005)
         self.timeout = timeout
         self.welcome = welcome

@@ -35,8 +35,9 @@ class Exchange(ABC):
     """
 
     __slots__ = (
-        "_beats", "_cancelled", "_heartbeat", "_received", "_silence", "_start", "_timeout",
-        "_waited", "_waiter", "awaits_content", "conn", "limits", "lost", "service", "task",
+        "_beats", "_cancelled", "_ending", "_heartbeat", "_received", "_silence", "_start",
+        "_timeout", "_waited", "_waiter", "awaits_content", "conn", "limits", "lost", "service",
+        "task",
     )  # fmt: skip
 
     def __init__(self, service: HTTPService, conn: Connection) -> None:
@@ -54,6 +55,7 @@ class Exchange(ABC):
         self._silence: asyncio.TimerHandle | None = None
         self._timeout: asyncio.TimerHandle | None = None
         self._cancelled = False
+        self._ending = False  # the server stops, and ends what has no end of its own
         self.awaits_content = False
         self.lost = False
         self.task: asyncio.Task[None] | None = None
@@ -73,7 +75,9 @@ class Exchange(ABC):
         except ClientDisconnected:
             pass
         except asyncio.CancelledError:
-            if not self._cancelled:
+            if self._ending and not self.lost:
+                self._end_content()
+            elif not self._cancelled:
                 self._handler_cancelled()
                 raise
         except Exception:
@@ -158,6 +162,18 @@ class Exchange(ABC):
             return too_slow("body_timeout", allowed=part, seen=part)
         return too_slow("body_total_timeout", allowed=total, seen=total)
 
+    def end_events(self) -> None:
+        """The server stops: end a stream of events, so that its client comes back elsewhere.
+
+        Its handler is cancelled; what it still sends while it ends is sent.
+        """
+        start, task = self._start, self.task
+        if start is None or task is None or task.done() or self._ending or self._cancelled:
+            return
+        if any(name == b"content-type" and is_events(value) for name, value in start.fields):
+            self._ending = True
+            task.cancel()
+
     # What each version of HTTP does in its own way
 
     @abstractmethod
@@ -169,6 +185,10 @@ class Exchange(ABC):
         """The task was cancelled from outside: the server stops."""
 
     @abstractmethod
+    def _end_content(self) -> None:
+        """End the response that was begun, as if the handler had."""
+
+    @abstractmethod
     def _send_silently(self, data: bytes) -> None:
         """Send *data* as content if the client reads; else leave it."""
 
@@ -176,6 +196,8 @@ class Exchange(ABC):
 
     def _begin_content(self, start: ResponseStart) -> None:
         self._start = start
+        if self.service.leaving.begun:
+            self.service.loop.call_soon(self.end_events)
         if start.heartbeat is not None:
             self._beats = True
             self._beat()
@@ -232,6 +254,11 @@ class Exchange(ABC):
             if timer is not None:
                 timer.cancel()
         self._heartbeat = self._silence = self._timeout = None
+
+
+def is_events(content_type: bytes) -> bool:
+    """Return True for the content-type of server-sent events."""
+    return content_type[:17].lower() == b"text/event-stream"
 
 
 def too_slow(limit: str, *, allowed: float, seen: float) -> LimitExceeded:

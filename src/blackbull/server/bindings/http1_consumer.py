@@ -15,6 +15,7 @@ from blackbull.abc import ConnectionView, Consumer
 from blackbull.connection import Connection
 from blackbull.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
 from blackbull.headers import Fields
+from blackbull.native import NativeHandler
 from blackbull.protocol.http1 import (
     Data,
     EndOfMessage,
@@ -72,9 +73,9 @@ class HTTP1Consumer(Consumer):
     """
 
     __slots__ = (
-        "_begin", "_discarded", "_drained", "_gathered", "_limited", "_out", "_phase",
-        "_queued", "_scheduled", "_serving", "_view", "at_eof", "exchange", "machine", "service",
-        "stopping", "write_paused",
+        "_begin", "_discarded", "_drained", "_gathered", "_idle_timeout", "_limited", "_out",
+        "_phase", "_queued", "_scheduled", "_serving", "_view", "at_eof", "exchange", "machine",
+        "service", "stopping", "write_paused",
     )  # fmt: skip
 
     def __init__(self, view: ConnectionView, service: HTTPService) -> None:
@@ -97,6 +98,7 @@ class HTTP1Consumer(Consumer):
         self._discarded = 0
         self._limited = False
         self._phase: int = _HEAD
+        self._idle_timeout = service.settings.keep_alive_timeout
         view.deadline.set(service.settings.header_timeout)
 
     # What the connection calls
@@ -154,7 +156,7 @@ class HTTP1Consumer(Consumer):
         phase = self._phase
         settings = self.service.settings
         if phase == _IDLE:
-            self._close()
+            self._close_idle()
         elif phase == _WRITE and self._view.queued <= self._queued - LEAST_TAKEN:
             self._queued = self._view.queued
             self._enter(_WRITE, settings.write_timeout)
@@ -169,11 +171,22 @@ class HTTP1Consumer(Consumer):
             self._view.abort()
 
     def shutdown(self) -> None:
-        """Answer what has begun, with ``Connection: close``."""
+        """Answer what has begun or is on its way; the last answer says ``Connection: close``."""
+        machine = self.machine
+        exchange = self.exchange
         self.stopping = True
-        self.machine.keep_alive = False
-        if self.exchange is None and not self.machine.buffered and self.machine.response_complete:
-            self._view.close()
+        self._begin = self._begin_leaving
+        self._idle_timeout = self.service.leaving.grace
+        if exchange is not None:
+            if not machine.response_started and not (machine.request_complete and machine.buffered):
+                machine.keep_alive = False
+            if isinstance(exchange, HTTP1Exchange):
+                exchange.end_events()
+        elif self._phase != _CLOSED and not machine.buffered and machine.response_complete:
+            if self._idle_timeout <= 0:
+                self._close_idle()
+            elif not machine.unread:
+                self.rearm()
 
     # Serving
 
@@ -271,6 +284,12 @@ class HTTP1Consumer(Consumer):
         self._flush()
         self._linger()
         return False
+
+    def _begin_leaving(self, conn: Connection) -> Response | NativeHandler:
+        """As the application's ``begin``, when the server stops: the last request that has come."""
+        if not self.machine.buffered:
+            self.machine.keep_alive = False
+        return self.service.app.begin(conn)
 
     def _find_upgrades(self, head: HTTP1RequestHead) -> list[Upgrade]:
         """Return what the client would switch to and we know, by its preference."""
@@ -476,7 +495,7 @@ class HTTP1Consumer(Consumer):
         elif machine.request_complete or not machine.unread:
             if not machine.buffered:
                 self._phase = _IDLE
-                self._view.deadline.set(settings.keep_alive_timeout)
+                self._view.deadline.set(self._idle_timeout)
             elif self._phase != _HEAD:
                 self._enter(_HEAD, settings.header_timeout)
         elif self._phase != _BODY:
@@ -510,6 +529,14 @@ class HTTP1Consumer(Consumer):
             # What is queued has its time, too
             self._enter(_CLOSED, self.service.settings.write_timeout)
             self._view.close()
+
+    def _close_idle(self) -> None:
+        """Nothing is asked; whoever has left that open until the server stops may not look."""
+        if self.stopping:
+            self._enter(_CLOSED, self.service.settings.write_timeout)
+            self._view.close()
+        else:
+            self._close()
 
     def _linger(self) -> None:
         self._phase = _CLOSED

@@ -152,6 +152,12 @@ class HTTP1Exchange(Exchange):
         self._consumer.refuse(error)
         self.arrived()
 
+    def end_events(self) -> None:
+        super().end_events()
+        machine = self._consumer.machine
+        if self._ending and not machine.buffered:
+            machine.keep_alive = False  # it was not said, but nothing is asked yet
+
     # Inside
 
     def _handler_ended(self) -> None:
@@ -159,6 +165,17 @@ class HTTP1Exchange(Exchange):
 
     def _handler_cancelled(self) -> None:
         self._consumer.exchange_failed(self)
+
+    def _end_content(self) -> None:
+        consumer = self._consumer
+        machine = consumer.machine
+        if consumer.exchange is self and machine.response_started:
+            self._stop_timers()
+            try:
+                consumer.write(machine.send_end())
+            except LocalProtocolError:
+                return  # content is missing, and the client is to see that
+            consumer.response_completed()
 
     def _send_silently(self, data: bytes) -> None:
         consumer = self._consumer

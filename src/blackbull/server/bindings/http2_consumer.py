@@ -239,9 +239,15 @@ class HTTP2Consumer(Consumer):
         """Say that we leave, and answer what has begun (RFC 9113 §6.8)."""
         self.stopping = True
         self.machine.shutdown()
+        grace = self.service.leaving.grace
+        if grace > 0:
+            self._watch.leave(self._time(), within=grace)
+        else:
+            self.machine.finish_shutdown()
         for tunnel in list(self._tunnels.values()):
             tunnel.shutdown()
-        self._watch.leave(self._time())
+        for exchange in list(self.handlers.open.values()):
+            exchange.end_events()
         self._flush()
 
     # Events

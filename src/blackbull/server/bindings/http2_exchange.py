@@ -248,6 +248,14 @@ class HTTP2Exchange(Exchange):
     def _handler_cancelled(self) -> None:
         self._consumer.exchange_ended(self, code=ErrorCode.CANCEL)
 
+    def _end_content(self) -> None:
+        if not self.complete:
+            try:
+                self._consumer.machine.send_data(self.stream_id, b"", end=True)
+            except LocalProtocolError:
+                return
+            self._complete()
+
     def _send_silently(self, data: bytes) -> None:
         machine = self._consumer.machine
         if self.complete:

@@ -20,9 +20,6 @@ LEAST_TAKEN: Final = 16384
 LOOKS: Final = 4
 """How often a stream is looked at within the time that it is given."""
 
-LEAVE_SECONDS: Final = 1.0
-"""How long the peer may take to see that we leave, before we say which request was the last."""
-
 # What can be due
 HEAD: Final = 0
 """The rest of the preface or of a header block did not come."""
@@ -35,7 +32,7 @@ SILENCE: Final = 3
 PONG: Final = 4
 """It gave none."""
 LEAVE: Final = 5
-"""The last request is to be named."""
+"""The peer had its time to see that we leave: the last request is to be named."""
 
 
 class Watch:
@@ -92,9 +89,9 @@ class Watch:
         """It does again."""
         self._due[WRITE] = inf
 
-    def leave(self, now: float) -> None:
-        """We said that we leave."""
-        self._set(LEAVE, LEAVE_SECONDS, now)
+    def leave(self, now: float, *, within: float) -> None:
+        """We said that we leave: the peer may take *within* seconds to see it."""
+        self._set(LEAVE, within, now)
 
     def expire(self, now: float, *, busy: bool) -> list[int]:
         """The deadline has passed: return what is due, and see to the rest.

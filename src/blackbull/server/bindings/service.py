@@ -11,7 +11,7 @@ from collections.abc import Coroutine, Sequence
 from email.utils import formatdate
 from typing import Final, Protocol
 
-from blackbull.abc import ConnectionView
+from blackbull.abc import ConnectionView, Leaving
 from blackbull.config import Settings
 from blackbull.connection import Connection
 from blackbull.limits import LimitOverrides, RequestLimits
@@ -42,6 +42,7 @@ class HTTPService:
         settings: Limits and timeouts.
         loop: The loop that serves.
         limits: Where limits that fire are recorded.
+        leaving: How the server ends.
         observers: Who is told what the server itself refuses.
 
     Attributes:
@@ -56,8 +57,8 @@ class HTTPService:
 
     __slots__ = (
         "_merged", "_parsers", "_ticker", "app", "context", "date", "date_value", "find_limits",
-        "limit_log", "loop", "observers", "parser", "request_limits", "secure_parser", "settings",
-        "tasks", "upgrades",
+        "leaving", "limit_log", "loop", "observers", "parser", "request_limits", "secure_parser",
+        "settings", "tasks", "upgrades",
     )  # fmt: skip
 
     def __init__(
@@ -67,6 +68,7 @@ class HTTPService:
         *,
         loop: asyncio.AbstractEventLoop,
         limits: LimitLog,
+        leaving: Leaving | None = None,
         observers: Sequence[Observer] = (),
     ) -> None:
         self.app = app
@@ -74,6 +76,7 @@ class HTTPService:
         self.loop = loop
         self.limit_log = limits
         self.observers = observers
+        self.leaving = leaving or Leaving()
         bounds = HTTP1Limits(
             max_header_line=settings.header_max_line,
             max_header_total=settings.header_max_total,

@@ -70,6 +70,7 @@ FAILED: Final = Response(b"", 500, "")
 
 NORMAL: Final = 1000
 GOING_AWAY: Final = 1001
+RESTART: Final = 1012
 NO_STATUS: Final = 1005
 ABNORMAL: Final = 1006
 INTERNAL_ERROR: Final = 1011
@@ -147,7 +148,7 @@ class WebSocketSession(Consumer):
         except Disconnect:
             pass
         except asyncio.CancelledError:
-            self._handler_ended(None, GOING_AWAY)
+            self._handler_ended(None, self._leaving_code)
             raise
         except Exception:
             logger.exception("the WebSocket %s failed", conn.head.raw_path)
@@ -161,7 +162,7 @@ class WebSocketSession(Consumer):
         """Do what the handler left undone."""
         if self._state == _OPEN:
             if code == NORMAL and self._stopping:
-                code = GOING_AWAY
+                code = self._leaving_code
             self._close(code)
         elif self._state == _ASKED:
             carrier = self._carrier
@@ -416,20 +417,31 @@ class WebSocketSession(Consumer):
             self._finish(ABNORMAL)
             stream.abort()
         elif due == LEAVE and self._state == _OPEN:
-            self._close(GOING_AWAY)
+            self._close(self._leaving_code)
         elif due in (LEAVE, CUT):
             stream.abort()
 
     def shutdown(self) -> None:
-        """Tell the handler, give it time to say something, then close (1001)."""
+        """Tell the handler, give it time to say something, then close.
+
+        Spec:
+            RFC 6455 §7.4.1: 1001; §11.7: 1012, for a service that is back at once
+        """
         self._stopping = True
-        if self._state != _OPEN:
+        if self._state != _OPEN or self._end is not None:
             return
         self._direct = False
-        self._end = WebSocketDisconnected(GOING_AWAY, "")
-        if self._watch is not None:
-            self._watch.wait_for_farewell()
+        self._end = WebSocketDisconnected(self._leaving_code, "")
+        grace = self._upgrade.service.leaving.grace
+        if self._watch is not None and grace > 0:
+            self._watch.wait_for_farewell(grace)
         self._wakeup.wake()
+        if grace <= 0:
+            self._close(self._leaving_code)
+
+    @property
+    def _leaving_code(self) -> int:
+        return RESTART if self._upgrade.service.leaving.restarting else GOING_AWAY
 
     # Arrivals
 
@@ -541,7 +553,7 @@ class WebSocketSession(Consumer):
         if self._state == _OPEN and self._end is None:
             watch.wait_for_messages()
         elif self._state == _OPEN:
-            watch.wait_for_farewell()
+            watch.wait_for_farewell(self._upgrade.service.leaving.grace)
         else:
             watch.wait_for_close()
 

@@ -10,9 +10,6 @@ from blackbull.config import Settings
 LEAST_TAKEN: Final = 16384
 """Bytes that a client must take in the write timeout to be slow, not stuck."""
 
-FAREWELL_SECONDS: Final = 1.0
-"""How long a handler may go on sending after it was told that the server stops."""
-
 # What can be due
 NOTHING: Final = 0
 PING: Final = 1
@@ -79,10 +76,10 @@ class Watch:
         self._phase = _CLOSE
         self._deadline.set(self._settings.ws_close_timeout)
 
-    def wait_for_farewell(self) -> None:
-        """The handler was told that the server stops."""
+    def wait_for_farewell(self, seconds: float) -> None:
+        """The handler was told that the server stops: so long it may go on sending."""
         self._phase = _FAREWELL
-        self._deadline.set(FAREWELL_SECONDS)
+        self._deadline.set(seconds)
 
     def _wait(self, seconds: float) -> None:
         """Wait for *seconds*, or until it is time to look at the message that is arriving."""

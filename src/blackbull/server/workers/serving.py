@@ -140,7 +140,8 @@ async def serving(
                 await worker.stop.wait()
             worker.server = None
             drain = worker.drain_timeout
-            await stop(server, settings.drain_timeout if drain is None else drain)
+            drain = settings.drain_timeout if drain is None else drain
+            await stop(server, drain, restarting=worker.replaced)
         finally:
             owning.cancel()
 

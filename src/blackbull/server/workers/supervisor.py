@@ -227,7 +227,7 @@ class Supervisor:
         seconds = self._terms.drain_timeout if drain is None else drain
         process.come(State.STOPPING, now=time.monotonic())
         process.deadline = process.since + seconds + GRACE
-        process.channel.send("stop", {"drain": seconds})
+        process.channel.send("stop", {"drain": seconds, "replaced": int(not self._stopping)})
 
     # ------------------------------------------------------------------ what happens
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Final, cast
 
-from blackbull.abc import Address, Aggregator, Reader, Writer
+from blackbull.abc import Address, Aggregator, Leaving, Reader, Writer
 from blackbull.errors import ConfigurationError, ConnectionLost, LimitExceeded
 from blackbull.server.server import Server
 from blackbull.transport.deadline import Wheel
@@ -67,6 +67,7 @@ class ChannelWorker(Worker):
         go: Set when connections may be accepted.
         stop: Set when the worker is to end, or the supervisor has.
         drain_timeout: Seconds that requests get then; None: as the settings say.
+        replaced: Other workers serve then.
         server: What serves here, once there is something.
     """
 
@@ -76,6 +77,7 @@ class ChannelWorker(Worker):
         self.go = asyncio.Event()
         self.stop = asyncio.Event()
         self.drain_timeout: float | None = None
+        self.replaced = False
         self.server: Server | None = None
         self._channel = channel
         self._loop = asyncio.get_running_loop()
@@ -208,6 +210,7 @@ class ChannelWorker(Worker):
                 self._owning.set()
             case "stop":
                 self.drain_timeout = message.number("drain")
+                self.replaced = bool(message.number("replaced"))
                 self.stop.set()
             case "lend" | "serve" if self.server is not None:
                 self._run(self._lend if message.say == "lend" else self._serve, message)
@@ -285,6 +288,7 @@ class _Dialled:
     aggregator: Aggregator | None = None
 
     def __init__(self, wheel: Wheel) -> None:
+        self.leaving = Leaving()
         self.wheel = wheel
 
     def accepted(self, view: SocketProtocol) -> None:

@@ -11,8 +11,8 @@ import pytest_asyncio
 from blackbull.config import Settings
 from blackbull.connection import Connection
 from blackbull.log import LimitLog
-from blackbull.native import Receive, Send
-from blackbull.response import Response
+from blackbull.native import Receive, ResponseBody, ResponseStart, Send
+from blackbull.response import EventSourceResponse, Response, StreamingResponse
 from blackbull.server.bindings.http1 import HTTP1Binding
 from blackbull.server.bindings.service import HTTPService
 from blackbull.transport.memory import MemoryConnection
@@ -32,12 +32,13 @@ async def connect() -> AsyncIterator[Connect]:
     """Return how to connect to an application whose every path answers as it is told."""
     services: list[HTTPService] = []
 
-    async def connect_to(answer: object = None) -> MemoryConnection:
+    async def connect_to(answer: object = None, *, grace: float = 1.0) -> MemoryConnection:
         app = App({} if answer is None else {"/": answer})
         loop = asyncio.get_running_loop()
-        service = HTTPService(app, SETTINGS, loop=loop, limits=LimitLog())
-        services.append(service)
         view = MemoryConnection()
+        view.going.grace = grace
+        service = HTTPService(app, SETTINGS, loop=loop, limits=LimitLog(), leaving=view.going)
+        services.append(service)
         await HTTP1Binding(service).serve(view)
         return view
 
@@ -139,17 +140,148 @@ async def test_client_that_half_closes_before_it_reads_gets_every_answer(connect
     assert view.closed
 
 
-async def test_shutdown_closes_an_idle_connection_and_lets_a_busy_one_finish(
+async def test_shutdown_leaves_an_idle_client_time_for_a_request_that_is_on_its_way(
     connect: Connect,
 ) -> None:
-    idle = await connect()
-    idle.feed(GET)
-    idle.shutdown()
-    assert idle.closed
-    busy = await connect()
-    busy.feed(GET[:-1])
-    busy.shutdown()
-    assert not busy.closed
-    busy.feed(GET[-1:])
-    assert b"connection: close\r\n" in busy.sent
-    assert busy.closed
+    for before in (b"", GET):
+        view = await connect()
+        if before:
+            view.feed(before)
+        view.take_sent()
+        view.shutdown()
+        assert not view.closed
+        assert view.deadline.seconds == 1.0
+        view.feed(GET[:-1])
+        assert view.deadline.seconds == SETTINGS.header_timeout
+        view.feed(GET[-1:])
+        assert b"connection: close\r\n" in view.sent
+        assert view.closed
+
+
+async def test_shutdown_closes_a_client_that_stays_idle(connect: Connect) -> None:
+    view = await connect()
+    view.feed(GET)
+    view.take_sent()
+    view.shutdown()
+    view.deadline.expire()
+    assert view.closed
+    assert view.sent == b""
+
+
+async def test_shutdown_answers_all_that_were_pipelined_the_last_with_close(
+    connect: Connect,
+) -> None:
+    release = asyncio.Event()
+
+    async def slow(conn: Connection, receive: Receive, send: Send) -> None:
+        await release.wait()
+        await send(Response("done"))
+
+    view = await connect(slow)
+    view.feed(GET * 3)
+    view.shutdown()
+    release.set()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    *before, last = bytes(view.sent).split(b"HTTP/1.1 200")[1:]
+    assert [b"connection: close" in each for each in (*before, last)] == [False, False, True]
+    assert view.closed
+
+
+async def test_shutdown_during_a_response_that_promised_more_leaves_time_for_it(
+    connect: Connect,
+) -> None:
+    release = asyncio.Event()
+
+    async def slow(conn: Connection, receive: Receive, send: Send) -> None:
+        await send(ResponseStart(200))
+        await release.wait()
+        await send(ResponseBody(b"end"))
+
+    view = await connect(slow)
+    view.feed(GET)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    view.shutdown()
+    assert b"connection" not in view.take_sent()
+    release.set()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert view.take_sent().endswith(b"0\r\n\r\n")
+    assert not view.closed
+    view.feed(GET)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert b"connection: close\r\n" in view.sent
+    assert view.closed
+
+
+async def test_shutdown_ends_a_stream_of_events_and_its_handler_can_say_goodbye(
+    connect: Connect,
+) -> None:
+    async def events() -> AsyncIterator[str]:
+        yield "first"
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            yield "goodbye"
+
+    view = await connect(EventSourceResponse(events()))
+    view.feed(GET)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert view.take_sent().endswith(b"data: first\n\n\r\n")
+    view.shutdown()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert b"data: goodbye\n\n" in view.sent
+    assert view.sent.endswith(b"\r\n0\r\n\r\n")
+    assert view.closed
+
+
+async def test_stream_of_events_that_begins_while_the_server_stops_ends_at_once(
+    connect: Connect,
+) -> None:
+    closed: list[bool] = []
+
+    async def events() -> AsyncIterator[str]:
+        try:
+            yield "first"
+            await asyncio.Event().wait()
+        finally:
+            closed.append(True)
+
+    view = await connect(EventSourceResponse(events()))
+    view.shutdown()
+    view.feed(GET)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert view.sent.endswith(b"0\r\n\r\n")
+    assert closed == [True]
+    assert view.closed
+
+
+async def test_other_streams_go_on_while_the_server_stops(connect: Connect) -> None:
+    go_on = asyncio.Event()
+
+    async def parts() -> AsyncIterator[str]:
+        yield "first"
+        await go_on.wait()
+        yield "last"
+
+    view = await connect(StreamingResponse(parts()))
+    view.feed(GET)
+    view.shutdown()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not view.closed
+    go_on.set()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert view.sent.endswith(b"last\r\n0\r\n\r\n")
+
+
+async def test_shutdown_without_grace_closes_whoever_is_idle(connect: Connect) -> None:
+    fresh = await connect(grace=0.0)
+    fresh.shutdown()
+    assert fresh.closed

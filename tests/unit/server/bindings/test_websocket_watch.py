@@ -7,7 +7,6 @@ import pytest
 from blackbull.config import Settings
 from blackbull.server.bindings.websocket_watch import (
     CUT,
-    FAREWELL_SECONDS,
     LATE,
     LEAST_TAKEN,
     LEAVE,
@@ -64,8 +63,8 @@ def test_watch_gives_a_client_that_reads_slowly_more_time() -> None:
 
 def test_watch_lets_the_handler_say_farewell_and_the_client_close() -> None:
     made, deadline = watch()
-    made.wait_for_farewell()
-    assert deadline.seconds == FAREWELL_SECONDS
+    made.wait_for_farewell(1.5)
+    assert deadline.seconds == 1.5
     assert made.expire(1, heard_at=0, reading=True, queued=0) == LEAVE
     made.wait_for_close()
     assert deadline.seconds == 10

@@ -13,11 +13,13 @@ import sys
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final, TypeAlias
 
 from blackbull.errors import ConfigurationError
+from blackbull.transport.accept_queue import stop_arrivals
 from blackbull.transport.sockets import open_sockets, remove_file
-from blackbull.transport.where import Tcp, Where
+from blackbull.transport.where import InheritedFd, Tcp, Where
 
 SHARES: Final = sys.platform == "linux"
 """Here the system spreads connections over the sockets that share a port."""
@@ -89,6 +91,17 @@ class HeldSockets:
     def close(self) -> None:
         """Close all; the files of Unix sockets are removed."""
         self.keep(())
+
+    def leave_to_workers(self) -> None:
+        """Close all as :meth:`close`, but let nobody begin to connect any more.
+
+        Whoever is connected by now is accepted by the workers, which have the sockets as well.
+        """
+        for (where, _, _), held in self._held.items():
+            if not isinstance(where, InheritedFd):
+                for sock in chain.from_iterable(held.slots.values()):
+                    stop_arrivals(sock)
+        self.close()
 
     def let_go(self) -> None:
         """Close all in a process that was forked: the files of Unix sockets stay."""

@@ -247,6 +247,7 @@ class Supervisor:
         for generation in (self._current, self._coming):
             if generation is not None:
                 self._retire(generation)
+        self._held.leave_to_workers()
 
     def _die(self, number: int) -> None:
         for process in self._slots:

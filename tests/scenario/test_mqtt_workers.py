@@ -20,6 +20,10 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from tests import mqtt_packets as mqtt
+from tests.interop.mqtt.aiomqtt_peer import AiomqttPeer
+from tests.interop.mqtt.mqttjs_peer import MqttjsPeer, node
+from tests.interop.mqtt.paho_peer import PahoPeer
+from tests.interop.mqtt.peer import Endpoint, Options, Peer, several
 from tests.program import Program
 
 WAIT = 20.0
@@ -211,6 +215,53 @@ async def test_websocket_at_another_worker_is_one_client_among_all(own: Program)
         assert await opened.recv() == mqtt.encode(mqtt.publish("lamps/a", b"on"), 5)
 
 
+@pytest.fixture(scope="module")
+def node_process() -> Iterator[None]:
+    with node() as port:
+        MqttjsPeer.control = port
+        yield
+
+
+@pytest.mark.usefixtures("node_process")
+@pytest.mark.parametrize("kind", [PahoPeer, AiomqttPeer, MqttjsPeer], ids=lambda kind: kind.name)
+async def test_websocket_clients_meet_whatever_workers_they_have_come_to(
+    own: Program, kind: type[Peer]
+) -> None:
+    where = Endpoint(own.ports["http"], path="/mqtt")
+    async with several(kind, where, [Options()] * 6) as peers:
+        for peer in peers:
+            assert await peer.subscribe("meeting", qos=2) == [2]
+        for number, peer in enumerate(peers):
+            await peer.publish("meeting", b"%d" % number, qos=number % 3)
+        for peer in peers:
+            got = [(each.payload, each.qos) for each in await peer.receive_all(6)]
+            assert sorted(got) == [(b"%d" % number, number % 3) for number in range(6)]
+
+
+async def test_client_that_does_not_read_holds_up_nobody_else(own: Program) -> None:
+    line, other = reach(own, 1), reach(own, 1)
+    with closing(other):
+        pid = other.ask("/who")["pid"]
+        async with websocket(line) as slow, asyncio.timeout(WAIT * 2):
+            await slow.send(mqtt.encode(mqtt.subscribe(1, ("big", 0)), 5))
+            assert await slow.recv() == b"\x90\x04\x00\x01\x00\x00"
+            slow.transport.pause_reading()
+            before = memory(pid)
+            for _ in range(100):
+                assert other.ask("/publish?topic=big", bytes(900_000)) == {"reached": 1}
+            assert memory(pid) - before < 40_000_000
+            await asyncio.to_thread(publish, own, "tapped/meanwhile", "x")
+            own.said("tapped/meanwhile x")
+            slow.transport.abort()
+
+
+def memory(pid: int) -> int:
+    """Return the bytes of memory that a process holds."""
+    found = re.search(r"^VmRSS:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    assert found is not None
+    return int(found[1]) * 1024
+
+
 def test_shared_port_leads_to_the_broker_from_every_worker(shared: Program) -> None:
     listening = listener(shared, "t")
     with closing(reach(shared, 1)) as line:
@@ -251,3 +302,14 @@ async def test_owner_killed_is_replaced_and_everything_finds_its_successor(
             assert stream.readline() == b"data: again\n"
         with closing(reach(running, 0)) as line:
             assert line.ask("/who")["pid"] != owner
+
+
+def test_workers_replaced_one_after_another_publish_without_a_gap(tmp_path: Path) -> None:
+    with program(tmp_path, port=0) as running:
+        running.serving()
+        running.signal(signal.SIGHUP)
+        served = 0
+        while sum("blackbull: serving" in line for line in running.lines) < 2 or served < 20:
+            with closing(Line(running.ports["http"])) as line:
+                assert line.ask("/publish?topic=t", b"x") == {"reached": 0}
+                served += 1

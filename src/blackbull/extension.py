@@ -61,6 +61,7 @@ class Extension(ABC, Generic[HostT]):
         """Called when the server was told to stop: end what would never end by itself.
 
         Requests that are under way go on, for as long as the settings say; then they are ended.
+        What is done once for all workers must have ended here: the next owner does it from now on.
         """
 
     async def shutdown(self, app: HostT) -> None:

@@ -446,3 +446,64 @@ def test_workers_see_one_anothers_figures_and_reach_the_owner(write: Write) -> N
         assert figures[0] == [None, {"started": 1.0}, {}]
         assert all(each[1:] == [{"started": 1.0}, {"alive": 1.0}] for each in figures[1:])
         assert len({each[0] for each in figures[1:]}) == 2
+
+
+HANGS = """
+@app.on_startup
+async def hang():
+    if os.path.exists("hang"):
+        print("hook: hangs", file=sys.stderr, flush=True)
+        await asyncio.sleep(3600)
+
+@app.route(path="/block")
+async def block():
+    import time
+    print("handler: blocks", file=sys.stderr, flush=True)
+    while not os.path.exists("go on"):
+        time.sleep(0.01)
+    return "gone on"
+"""
+
+
+def test_connections_of_a_worker_that_is_away_are_served_by_others(
+    write: Write, tmp_path: Path
+) -> None:
+    with Program([str(write(HANGS)), "--workers", "2"], cwd=tmp_path) as program:
+        ports = program.serving()
+        owner = ask_kept(ports["kept"])
+        (other,) = everyone(ports["http"], 1, but=frozenset({owner}))
+        (tmp_path / "hang").touch()
+        os.kill(int(other), signal.SIGKILL)
+        program.said("hook: hangs")
+        assert {fetch(ports["http"]) for _ in range(40)} == {owner}
+
+
+def test_connections_of_a_worker_that_is_busy_are_served_by_others(
+    write: Write, tmp_path: Path
+) -> None:
+    answers: list[str] = []
+    with Program([str(write(HANGS)), "--workers", "2"], cwd=tmp_path) as program:
+        port = program.serving()["http"]
+        blocking = threading.Thread(target=lambda: answers.append(fetch(port, "/block")))
+        blocking.start()
+        program.said("handler: blocks")
+        assert len({fetch(port) for _ in range(20)}) == 1
+        (tmp_path / "go on").touch()
+        blocking.join(TIMEOUT)
+        assert answers == ["gone on"]
+        assert len(everyone(port, 2)) == 2
+    assert len(program.lines) == 3
+
+
+def test_port_of_a_stateful_protocol_is_handed_over_while_requests_go_on(write: Write) -> None:
+    environ = {"BB_WORKER_DRAIN_TIMEOUT": "3600"}
+    with Program([str(write(WAITS)), "--workers", "1", "--max-requests", "3", "3600"],
+                 environ=environ) as program:  # fmt: skip
+        ports = program.serving()
+        owner = ask_kept(ports["kept"])
+        with connected(ports["http"], "/wait"):
+            program.said("handler: started")
+            while ask_kept(ports["kept"]) == owner:
+                fetch(ports["http"])
+            assert alive(int(owner))
+            os.kill(int(owner), signal.SIGKILL)

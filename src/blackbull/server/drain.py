@@ -61,6 +61,7 @@ class Drain:
         leaving.restarting = restarting
         try:
             await self._tell()
+            server.watch_kept()
             await self._until_gone(leaving.grace)
             server.sockets.drop_introductions()
             await server.tls.aclose()
@@ -87,7 +88,7 @@ class Drain:
             except Exception:
                 logger.exception("%s: its protocol failed to end; it is cut", view.protocol)
                 view.abort()
-        await server.sockets.stop_accepting()
+        await server.sockets.stop_accepting(succeeded=server.leaving.restarting)
         for _ in range(TURNS):
             await asyncio.sleep(0)
 

@@ -57,14 +57,14 @@ class ListeningSocket:
         serving: Connections are accepted, or were.
     """
 
-    __slots__ = ("_accepting", "_alone", "_sock", "make", "serving")
+    __slots__ = ("_accepting", "alone", "_sock", "make", "serving")
 
     def __init__(
         self, sock: socket.socket, accepting: Accepting, *, make: Make, alone: bool
     ) -> None:
         self._sock = sock
         self._accepting = accepting
-        self._alone = alone
+        self.alone = alone
         self.make = make
         self.serving = False
 
@@ -76,7 +76,7 @@ class ListeningSocket:
     def hold(self) -> socket.socket:
         """Return another handle, which keeps whoever waits to be accepted; nobody new comes."""
         handle = duplicate(self._sock)
-        if self._alone:
+        if self.alone:
             stop_arrivals(handle)
         return handle
 
@@ -195,15 +195,22 @@ class ListeningSockets:
         for each in self._lent.pop(key, []):
             each.close()
 
-    async def stop_accepting(self) -> None:
+    async def stop_accepting(self, *, succeeded: bool = False) -> None:
         """Accept whoever is connected by now, then nobody; let go of the sockets.
 
         Connections are not only accepted here: the loop may have some in its hands, which arrive
         a few turns later.
+
+        Args:
+            succeeded: Whoever waits at a socket that is not ours alone is left to the successor.
         """
         loop = asyncio.get_running_loop()
         served = [*self._accepting, *self._kept, *(s for lent in self._lent.values() for s in lent)]
-        waiting = [(each.hold(), each.make) for each in served if each.serving]
+        waiting = [
+            (each.hold(), each.make)
+            for each in served
+            if each.serving and (each.alone or not succeeded)
+        ]
         self.close()
         taken: list[tuple[socket.socket, Make]] = []
         for handle, make in waiting:

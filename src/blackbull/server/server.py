@@ -58,6 +58,10 @@ class Server:
             ports of their own. The only one if None.
         sockets: Where listening sockets come from; they are opened here if None.
         wrap: Puts something around the application as HTTP sees it.
+
+    Attributes:
+        kept_over: Set when :meth:`stop` has ended whatever another process may do from then on:
+            the extensions were told, and no connection of a stateful protocol is left.
     """
 
     def __init__(
@@ -114,6 +118,8 @@ class Server:
         self._stopping = False
         self._stopped = asyncio.Event()
         self._emptied = asyncio.Event()
+        self._last_kept: set[SocketProtocol] | None = None
+        self.kept_over = asyncio.Event()
 
     @property
     def listening(self) -> list[Listening]:
@@ -362,8 +368,24 @@ class Server:
     def forget(self, view: SocketProtocol) -> None:
         """Take note that *view* is gone."""
         self.connections.discard(view)
+        if self._last_kept is not None:
+            self._last_kept.discard(view)
+            self._note_kept()
         if not self.connections:
             self._emptied.set()
+
+    def watch_kept(self) -> None:
+        """Set :attr:`kept_over` when the last connection of a stateful protocol is gone."""
+        self._last_kept = {view for view in self.connections if self._is_kept(view)}
+        self._note_kept()
+
+    def _is_kept(self, view: SocketProtocol) -> bool:
+        binding = self.registry.get(view.protocol)
+        return binding is not None and binding.stateful
+
+    def _note_kept(self) -> None:
+        if not self._last_kept:
+            self.kept_over.set()
 
     def _limit_hit(self, limit: str, protocol: str) -> None:
         tell(self.observers, lambda each: each.limit_hit(limit, protocol))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from typing import Final
 
 from blackbull.errors import ConfigurationError
 
@@ -12,6 +13,9 @@ from .held import HeldSockets, Key
 from .ledger import Ledger, decode_figures, encode_figures
 from .places import decode_where, encode_where
 from .process import Process, State
+
+BUSY: Final = 3.0
+"""Seconds without a sign of life after which others accept what waits for a worker."""
 
 
 class Desk:
@@ -57,7 +61,7 @@ class Desk:
             if borrower is process:
                 del self._lent[lent]
 
-    def settle(self, generation: Generation) -> None:
+    def settle(self, generation: Generation, *, now: float) -> None:
         """Name an owner if there is none, and let every socket have somebody who accepts."""
         serving = [
             slot.serving
@@ -67,9 +71,13 @@ class Desk:
         if self.owner is None and serving and serving[0].slot == 0:
             self.owner = serving[0]
             self.owner.channel.send("own")
-        by_slot = {process.slot: process for process in serving}
+        awake = {
+            process.slot: process
+            for process in serving
+            if not generation.terms.timeout or now - process.heard < BUSY
+        }
         for key, slot, sockets in self._held.apart():
-            self._lend(key, slot, sockets, by_slot)
+            self._lend(key, slot, sockets, awake)
 
     def _lend(
         self,
@@ -78,7 +86,7 @@ class Desk:
         sockets: list[socket.socket],
         serving: dict[int, Process],
     ) -> None:
-        """Let another worker accept on the sockets of a *slot* that has none."""
+        """Let another worker accept on the sockets of a *slot* whose own does not."""
         borrower = self._lent.get((key, slot))
         name = f"{slot} {encode_where(key[0])} {key[1:]}"
         if slot in serving or (borrower is not None and borrower not in serving.values()):

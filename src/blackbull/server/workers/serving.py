@@ -149,7 +149,7 @@ async def serving(
 async def _own(worker: ChannelWorker, server: Server) -> None:
     async with worker.owning():
         await server.accept_kept()
-        await asyncio.Event().wait()
+        await server.kept_over.wait()
 
 
 async def _wait(event: asyncio.Event) -> None:

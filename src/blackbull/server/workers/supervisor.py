@@ -114,7 +114,7 @@ class Supervisor:
         self._reap()
         self._keep_time(late=time.monotonic() - planned > LATE)
         if self._current is not None:
-            self._desk.settle(self._current)
+            self._desk.settle(self._current, now=time.monotonic())
         for process in self._slots:
             self._watch(process)
 

@@ -57,7 +57,7 @@ class ListeningSocket:
         serving: Connections are accepted, or were.
     """
 
-    __slots__ = ("_accepting", "alone", "_sock", "make", "serving")
+    __slots__ = ("_accepting", "_sock", "alone", "make", "serving")
 
     def __init__(
         self, sock: socket.socket, accepting: Accepting, *, make: Make, alone: bool

@@ -26,6 +26,7 @@ from blackbull.config import (
     find_settings,
     given_settings,
     make_settings,
+    notifying,
     override,
 )
 from blackbull.errors import BlackBullError, ConfigurationError, MissingExtra
@@ -43,6 +44,7 @@ from blackbull.server.workers.serving import Post, serve_worker
 from blackbull.server.workers.supervisor import Supervisor
 from blackbull.server.workers.watch import Watcher, watch_sources
 from blackbull.transport.listener import Listener
+from blackbull.transport.service_manager import ServiceManager
 
 # OpenAPIExtension is for app.enable_openapi(), whose layer may not reach up to it.
 __all__ = ["OpenAPIExtension", "run"]
@@ -169,7 +171,7 @@ def run_with(
     """
     workers = settings.workers or processors()
     check(settings)
-    check_sharing(app, workers, http=http)
+    check_sharing(app, workers, http=http, listeners=listeners or ())
     work = partial(
         work_at, app=app, settings=settings, workers=workers, ssl_context=ssl_context, http=http,
         listeners=listeners,
@@ -210,7 +212,7 @@ def supervise(settings: Settings, workers: int, work: Callable[[socket.socket, i
     )
     return Supervisor(
         terms(settings, workers),
-        notices=Notices(say),
+        notices=Notices(say, manager=ServiceManager(notifying())),
         serve=work if copies else None,
         apart=apart and workers > 1,
         watcher=watcher,
@@ -275,7 +277,9 @@ def check(settings: Settings) -> None:
             raise ConfigurationError(f"there is no {what} file {path!r}")
 
 
-def check_sharing(app: object, workers: int, *, http: bool) -> None:
+def check_sharing(
+    app: object, workers: int, *, http: bool, listeners: Sequence[Listener] = ()
+) -> None:
     """Refuse what several workers cannot serve.
 
     Raises:
@@ -289,8 +293,9 @@ def check_sharing(app: object, workers: int, *, http: bool) -> None:
             f"{workers} workers without HTTP: stateful protocols are served by one; "
             "say workers=1, or stateful=False"
         )
+    alone = {listener.speaks for listener in listeners}
     for raw in registry.raw_bindings:
-        if raw.stateful and raw.port is None and http:
+        if raw.stateful and raw.port is None and http and raw.name not in alone:
             raise ConfigurationError(
                 f"protocol {raw.name!r} is stateful and has no port of its own, so each of "
                 f"{workers} workers would serve it; give it port=, or say stateful=False"
@@ -348,10 +353,21 @@ async def serve(
     with Signals(asyncio.get_running_loop()) as signals:
         if not await signals.unless_stopped(start(server.start)):
             return 0
-        if any(each.tls for each in server.listening):
-            signals.on_hangup(server.reload_certificates)
-        say(describe_listeners(server.listening))
-        await signals.stop.wait()
+        line = describe_listeners(server.listening)
+        manager = ServiceManager(notifying())
+
+        def reload() -> None:
+            manager.reloading()
+            server.reload_certificates()
+            manager.ready(line)
+
+        if manager or any(each.tls for each in server.listening):
+            signals.on_hangup(reload)
+        say(line)
+        manager.ready(line)
+        with manager.watched(asyncio.get_running_loop()):
+            await signals.stop.wait()
+            manager.stopping()
         say("stopping; another signal ends it at once")
         await stop(server, settings.drain_timeout)
     return 0

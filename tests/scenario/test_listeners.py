@@ -245,8 +245,9 @@ def activated(here: Path, names: str, *arguments: str) -> Iterator[dict[str, str
     assert "Traceback" not in said
 
 
-def test_sockets_of_systemd_are_served(here: Path) -> None:
-    with activated(here, "web:chat") as paths:
+@pytest.mark.parametrize("flags", [(), ("--workers", "2"), ("--reload",)])
+def test_sockets_of_systemd_are_served(here: Path, flags: tuple[str, ...]) -> None:
+    with activated(here, "web:chat", *flags) as paths:
         assert curl("--unix-socket", paths["web"], "http://app/") == "http None"
         assert hear(paths["chat"]) == b"hello\n"
     # Whoever made the sockets removes them.

@@ -112,6 +112,7 @@ class Supervisor:
         if self._watcher is not None and self._watcher.changed() and not self._stopping:
             self._reload()
         self._reap()
+        self._notices.beat()
         self._keep_time(late=time.monotonic() - planned > LATE)
         if self._current is not None:
             self._desk.settle(self._current, now=time.monotonic())
@@ -119,6 +120,7 @@ class Supervisor:
             self._watch(process)
 
     def _times(self) -> Iterator[float]:
+        yield self._notices.due
         for process, slot in self._slots.items():
             yield self._deadline(process, slot.generation.terms)
         if self._current is not None:
@@ -353,9 +355,9 @@ class Supervisor:
             self._retire(failed, drain=0.0)
         why = process.failure or f"{_name(process)} {how} before it served"
         if self._current is not None:
-            self._notices.say(f"the new workers do not start, the old ones go on: {why}")
+            self._notices.failed(f"the new workers do not start, the old ones go on: {why}")
         elif self._watcher is not None:
-            self._notices.say(f"{why}: waiting for a change")
+            self._notices.failed(f"{why}: waiting for a change")
         else:
             self._notices.say(why)
             self._status = 1

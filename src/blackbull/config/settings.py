@@ -238,6 +238,14 @@ class Settings:
         kind=Kind.SECONDS,
         sentence="How long a connection may be idle between two requests.",
     )
+    tcp_user_timeout_ms: int = setting(
+        0,
+        "BB_TCP_USER_TIMEOUT_MS",
+        kind=Kind.COUNT,
+        unit="ms",
+        maximum=2147483647,
+        sentence="How long a peer's system may acknowledge nothing; 0: as long as ours allows.",
+    )
     request_timeout: float = setting(
         0.0,
         "BB_REQUEST_TIMEOUT",

@@ -111,7 +111,10 @@ class Server:
             limits=self.limit_log,
         )
         self.sockets = ListeningSockets(
-            sockets or OwnSockets(), tls=self.tls, backlog=settings.socket_backlog
+            sockets or OwnSockets(),
+            tls=self.tls,
+            backlog=settings.socket_backlog,
+            user_timeout_ms=settings.tcp_user_timeout_ms,
         )
         self._service: HTTPService | None = None
         self._started = False

@@ -54,6 +54,7 @@ def test_settings_defaults_are_the_documented_ones() -> None:
         "BB_BODY_TIMEOUT": 30,
         "BB_WRITE_TIMEOUT": 30,
         "BB_KEEP_ALIVE_TIMEOUT": 5,
+        "BB_TCP_USER_TIMEOUT_MS": 0,
         "BB_REQUEST_TIMEOUT": 0,
         "BB_WORKER_DRAIN_TIMEOUT": 8,
         "BB_HEADER_MAX_LINE": 8192,
@@ -106,7 +107,7 @@ def test_setting_describes_itself(info: SettingInfo) -> None:
     assert info.sentence.endswith(".")
     assert "\n" not in info.sentence
     assert info.minimum <= info.maximum
-    assert info.unit in {"", "s", "bytes", "bytes/s"}
+    assert info.unit in {"", "s", "ms", "bytes", "bytes/s"}
 
 
 def test_setting_names_are_unique() -> None:

@@ -63,6 +63,7 @@ def serve(settings: BrokerSettings) -> None:
         keyfile=settings.key,
         client_ca=settings.client_ca,
         max_connections=settings.max_connections,
+        workers=1,
         # The server's settings of an application that is at home here are not a broker's.
         config=os.devnull,
         argv=(),

@@ -40,6 +40,7 @@ def test_verb_runs_without_http_unless_websockets_are_asked_for(
     mqtt.serve(BrokerSettings(websocket_port=8080, cert="c", key="k", client_ca="a"))
     assert [run["http"] for run in runs] == [False, True]
     assert [run["port"] for run in runs] == [None, 8080]
+    assert [run["workers"] for run in runs] == [1, 1]  # whatever BB_WORKERS says to others
     assert (runs[1]["certfile"], runs[1]["keyfile"], runs[1]["client_ca"]) == ("c", "k", "a")
 
 

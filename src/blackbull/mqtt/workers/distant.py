@@ -113,6 +113,7 @@ class DistantBroker:
         self._news = asyncio.Event()
         self._ready = asyncio.Event()
         self._stopping = False
+        self._complained = False
         self._listening: asyncio.Task[None] | None = None
 
     # ------------------------------------------------------------------ what the application asks
@@ -231,7 +232,9 @@ class DistantBroker:
         except TransportError:
             return False
         except LookupError:
-            logger.error("worker 0 has no MQTT broker, so nothing can be published here")
+            if not self._complained:
+                self._complained = True
+                logger.error("worker 0 has no MQTT broker, so nothing can be published here")
             return False
         self._out.clear()
         listening = self._listening = asyncio.ensure_future(self._listen(reader))

@@ -49,7 +49,6 @@ class Reading:
 readings: dict[str, Reading] = {}
 live = Channel(overflow="drop_oldest")
 totals = {"echoed": 0}
-tasks: set[asyncio.Task[None]] = set()
 
 PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Readings</title><link rel="icon" href="data:,">
@@ -112,6 +111,7 @@ async def measured(msg: Message, sensor: str, celsius: float) -> None:
     await report(Reading(sensor, celsius))
 
 
+@app.background_task
 async def follow_gateway() -> None:
     """Learn what any process has reported; what was retained comes first."""
     async with mqtt.subscribe("gateway/#") as messages:
@@ -122,11 +122,6 @@ async def follow_gateway() -> None:
                     live.send_json(readings[sensor])
                 case ["gateway", "echoed"]:
                     totals["echoed"] = int(msg.payload)
-
-
-@app.on_startup
-async def start_following() -> None:
-    tasks.add(asyncio.create_task(follow_gateway()))  # it ends when the server stops
 
 
 @app.route(path="/messages")

@@ -1,6 +1,6 @@
 """What a request or a message costs us without sockets: microseconds from arrival to answer.
 
-    python bench/path.py [--rows plaintext,ws-32] [--profile ROW] [--count 20000]
+    python bench/path.py [--rows plaintext,ws-32] [--profile ROW] [--count 20000] [--metrics]
 
 A connection in memory is fed one arrival at a time, and whatever the loop has to do until the
 answer is complete is counted. There is no kernel and no load generator in these numbers, so they
@@ -35,6 +35,7 @@ from hpack import Encoder  # noqa: E402
 
 from blackbull.config import Settings  # noqa: E402
 from blackbull.log import LimitLog  # noqa: E402
+from blackbull.metrics import MetricsExtension  # noqa: E402
 from blackbull.server.bindings.http1 import HTTP1Consumer  # noqa: E402
 from blackbull.server.bindings.http2 import HTTP2Binding, HTTP2Consumer  # noqa: E402
 from blackbull.server.bindings.service import HTTPService  # noqa: E402
@@ -264,7 +265,10 @@ def main() -> None:
     parser.add_argument("--rows", default=",".join(ROWS), help="comma-separated")
     parser.add_argument("--profile", choices=ROWS)
     parser.add_argument("--count", type=int, default=20000, help="requests or messages")
+    parser.add_argument("--metrics", action="store_true", help="count what happens")
     arguments = parser.parse_args()
+    if arguments.metrics:
+        ours.app.add_extension(MetricsExtension())
     if arguments.profile:
         row = ROWS[arguments.profile]
         arrivals = row.make(max(arguments.count // row.share, 1))

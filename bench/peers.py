@@ -158,6 +158,15 @@ HTTP_PEERS = (
         environment=OURS_ENVIRONMENT,
     ),
     Peer(
+        "ours-metrics",
+        "BlackBull, MetricsExtension",
+        ours("--metrics"),
+        ("uvloop", "prometheus-client"),
+        OURS_IMPORT,
+        ours=True,
+        environment=OURS_ENVIRONMENT,
+    ),
+    Peer(
         "uvicorn",
         "uvicorn, raw ASGI",
         uvicorn("asgi_raw"),

@@ -1,8 +1,8 @@
 """BlackBull: the whole framework path - routing, typed handlers, limits and timeouts, events.
 
-Run as a script: ours.py PORT [--msgspec] [--cert PATH --key PATH]. Without ``--msgspec`` the
-optional JSON library is made to look absent, so that JSON is serialised by the standard library,
-as it is for the peers.
+Run as a script: ours.py PORT [--msgspec] [--metrics] [--cert PATH --key PATH]. Without
+``--msgspec`` the optional JSON library is made to look absent, so that JSON is serialised by the
+standard library, as it is for the peers. With ``--metrics`` requests are counted.
 """
 
 from __future__ import annotations
@@ -92,7 +92,11 @@ def main() -> None:
     ]
     if compiled:
         sys.exit(f"compiled modules would be measured, not the interpreted ones: {compiled}")
-    sys.argv = [argument for argument in sys.argv if argument != "--msgspec"]
+    if "--metrics" in sys.argv:
+        from blackbull.metrics import MetricsExtension  # noqa: PLC0415
+
+        app.add_extension(MetricsExtension())
+    sys.argv = [argument for argument in sys.argv if argument not in {"--msgspec", "--metrics"}]
     app.run(port=int(sys.argv.pop(1)))
 
 

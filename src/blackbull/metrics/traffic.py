@@ -26,6 +26,12 @@ NO_ROUTE: Final = "none"
 ABORTED: Final = "aborted"
 """The status where there was none: the client left, or the server refused its content."""
 
+MAX_REMEMBERED: Final = 4096
+"""Requests that are known at sight; when there are more, they are learnt anew."""
+
+MAX_REMEMBERED_PATH: Final = 256
+"""Characters of a path, with the method, that is remembered."""
+
 _HTTP: Final = "blackbull_http_"
 _WEBSOCKET: Final = "blackbull_websocket"
 
@@ -91,7 +97,6 @@ class Traffic(Observer):
     def __init__(self, router: Router, *, buckets: Sequence[float] = SECONDS) -> None:
         self._router = router
         self._buckets = buckets
-        # What a path without placeholders leads to; as many entries as routes have statuses.
         self._known: dict[tuple[str, str, int], _Answers] = {}
         self._answers: dict[tuple[str, str, int], _Answers] = {}
         self._durations: dict[tuple[str, str], Histogram] = {}
@@ -124,14 +129,19 @@ class Traffic(Observer):
         seconds: float,
         waited: bool,
     ) -> None:
-        head = conn.head
-        answers = self._known.get((head.method, head.path, status)) or self._find(conn, status)
-        answers.count += 1
         if conn.type != "http":
+            self._find(conn, status).count += 1
             sockets = self._open.pop(id(conn), None)
             if sockets is not None:
                 sockets.open -= 1
             return
+        head = conn.head
+        key = (head.method, head.path, status)
+        answers = self._known.get(key)
+        if answers is None:
+            answers = self._find(conn, status)
+            self._remember(key, answers)
+        answers.count += 1
         answers.received += received
         answers.sent += sent
         answers.duration.add(seconds)
@@ -221,9 +231,14 @@ class Traffic(Observer):
             if duration is None:
                 duration = self._durations[method, route] = Histogram(self._buckets)
             answers = self._answers[method, route, status] = _Answers(duration)
-        if head.path in self._router.static and method != OTHER and conn.type == "http":
-            self._known[head.method, head.path, status] = answers
         return answers
+
+    def _remember(self, key: tuple[str, str, int], answers: _Answers) -> None:
+        # Methods and paths are the client's choice: what is kept of them is bounded.
+        if len(key[0]) + len(key[1]) <= MAX_REMEMBERED_PATH:
+            if len(self._known) >= MAX_REMEMBERED:
+                self._known.clear()
+            self._known[key] = answers
 
     def _route(self, conn: Connection) -> str:
         head = conn.head

@@ -19,7 +19,7 @@ from blackbull import BlackBull, Connection, Extension, Settings, WebSocket
 from blackbull.errors import ConfigurationError, MissingExtra
 from blackbull.extension import Figure
 from blackbull.health import HealthExtension
-from blackbull.metrics import MetricsExtension, exposition
+from blackbull.metrics import MetricsExtension, exposition, traffic
 from blackbull.mqtt import MQTTExtension
 from blackbull.server import Server
 from blackbull.utils import Scheme
@@ -445,3 +445,18 @@ async def test_single_worker_posts_nothing() -> None:
     app.worker = Alone()
     await app.startup()
     await app.shutdown()
+
+
+async def test_what_is_remembered_of_paths_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(traffic, "MAX_REMEMBERED", 5)
+    app = shop()
+    for number in range(20):
+        await get(app, f"/items/{number}")
+        await get(app, f"/items/{'9' * traffic.MAX_REMEMBERED_PATH}")
+        await get(app, "/items/0")
+    watching = app.observers[0]
+    assert isinstance(watching, traffic.Traffic)
+    assert len(watching._known) <= 5
+    assert max(len(path) for _, path, _ in watching._known) < 20
+    counts = (await scrape(app)).all(REQUESTS)
+    assert counts["GET", "/items/{id:int}", "200"] == 60

@@ -12,7 +12,7 @@ STANDARD_LIBRARY = sys.stdlib_module_names
 
 # The import name of a distribution, where the two differ.
 IMPORT_NAMES = {"python-dotenv": "dotenv", "prometheus-client": "prometheus_client",
-                "nats-py": "nats"}  # fmt: skip
+                "nats-py": "nats", "opentelemetry-api": "opentelemetry"}  # fmt: skip
 
 
 def extras() -> set[str]:

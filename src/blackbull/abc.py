@@ -305,6 +305,7 @@ class Refusal(enum.Enum):
 
     TIMEOUT = "the opening bytes came too slowly"
     OVERLOADED = "too many connections"
+    CROWDED = "too many connections of one address"
     SHUTDOWN = "the server is stopping"
 
 

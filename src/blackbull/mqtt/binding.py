@@ -19,6 +19,7 @@ from blackbull.errors import LimitExceeded
 from .auth.requests import Transport
 from .broker import BrokerActor
 from .inbox import Detach, Received, TimedOut, Wake, Writable
+from .refusal import TurnedAway
 from .state.inbound import Inbound
 from .state.link import Shell, T
 
@@ -85,8 +86,8 @@ class MQTTBinding(ProtocolBinding):
         self._take(conn)
 
     async def refuse(self, conn: ConnectionView, why: Refusal) -> None:
-        """Close: before CONNECT there are no words for a refusal."""
-        conn.close()
+        """Say it in a CONNACK, once the client has begun its CONNECT, then close."""
+        TurnedAway(conn, why)
 
 
 class FedConnection(Consumer, Shell):

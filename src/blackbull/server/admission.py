@@ -8,7 +8,7 @@ from collections.abc import Sized
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from blackbull.abc import Address
+from blackbull.abc import Address, Refusal
 from blackbull.log import LimitLog
 from blackbull.transport.socket_protocol import SocketProtocol
 
@@ -26,11 +26,13 @@ class Excess:
         limit: The setting.
         seen: How many there are with it.
         allowed: How many there may be.
+        why: What the peer is told.
     """
 
     limit: str
     seen: int
     allowed: int
+    why: Refusal = Refusal.OVERLOADED
 
 
 class Admission:
@@ -104,7 +106,9 @@ class Admission:
             if origin is not None:
                 count = self._origins[origin] = self._origins.get(origin, 0) + 1
                 if count > self._max_per_address and seen <= self._max:
-                    return Excess("max_connections_per_address", count, self._max_per_address)
+                    return Excess(
+                        "max_connections_per_address", count, self._max_per_address, Refusal.CROWDED
+                    )
         if seen > self._max:
             return Excess("max_connections", seen, self._max)
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from blackbull.abc import ConnectionView, ProtocolBinding, Refusal
+from blackbull.abc import ConnectionView, ProtocolBinding
 from blackbull.errors import LimitExceeded
 from blackbull.event_aggregator import CONNECTION_ACCEPTED, CONNECTION_CLOSED
 from blackbull.observer import tell
@@ -13,6 +13,7 @@ from blackbull.transport.accepting import last_file_number, max_files
 from blackbull.transport.deadline import Wheel
 from blackbull.transport.socket_protocol import SocketProtocol
 
+from .admission import Excess
 from .connection_actor import begin_connection
 
 if TYPE_CHECKING:
@@ -69,12 +70,12 @@ class Door:
         view.opened_at = self.loop.time()
         self.connections.add(view)
         if (excess := self._admission.enter(view)) is not None:
-            self._refuse(view, excess.limit, seen=excess.seen, allowed=excess.allowed)
+            self._refuse(view, excess)
             return
         # The system gives the lowest descriptor that is free: this one's number says how many
         # are in use, by whomever.
         if (number := view.file_number) >= self.max_file_number:
-            self._refuse(view, "open_files", seen=number + 1, allowed=self.max_file_number)
+            self._refuse(view, Excess("open_files", number + 1, self.max_file_number))
             return
         begin_connection(
             view,
@@ -112,15 +113,19 @@ class Door:
             limit, peer=view.peername, protocol=view.protocol, key=view.connection_id
         )
 
-    def _refuse(self, view: SocketProtocol, limit: str, *, seen: int, allowed: int) -> None:
+    def _refuse(self, view: SocketProtocol, excess: Excess) -> None:
         self._limits.record(
-            limit, peer=view.peername, protocol=self.name, requested=seen, allowed=allowed
+            excess.limit,
+            peer=view.peername,
+            protocol=self.name,
+            requested=excess.seen,
+            allowed=excess.allowed,
         )
         named = [b for b in self.candidates if view.alpn in b.alpn]
         refuser = named[0] if named else self.fallback
         view.protocol = refuser.name
         self._chosen(view)
-        self._runner.refuse(refuser, view, Refusal.OVERLOADED)
+        self._runner.refuse(refuser, view, excess.why)
 
     def _chosen(self, view: ConnectionView) -> None:
         if self.observers:

@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 
-from blackbull.abc import Address
+from blackbull.abc import Address, Refusal
 from blackbull.log import LimitLog
 from blackbull.server.admission import OVERTIME, Admission, Excess, origin_of
 from blackbull.transport.socket_protocol import SocketProtocol
@@ -72,7 +72,7 @@ def test_connections_of_one_address_are_bounded() -> None:
     house = House(100, 2)
     views = [house.enter(("192.0.2.1", port))[0] for port in range(2)]
     one_too_many, excess = house.enter(("192.0.2.1", 9))
-    assert excess == Excess("max_connections_per_address", 3, 2)
+    assert excess == Excess("max_connections_per_address", 3, 2, Refusal.CROWDED)
     assert house.enter(("192.0.2.2", 1))[1] is None
     for view in (*views, one_too_many):
         house.leave(view)

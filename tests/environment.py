@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment without ``BB_*`` and ``BLACKBULL_*``, but with *extra*."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("BB_", "BLACKBULL_"))}
+    """Return the environment without ``BB_*``, ``BLACKBULL_*`` and colours, but with *extra*."""
+    ours = ("BB_", "BLACKBULL_", "NO_COLOR", "FORCE_COLOR")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
     return {**kept, "PYTHONWARNINGS": "error", **(extra or {})}

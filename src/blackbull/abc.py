@@ -299,6 +299,12 @@ class ConnectionView(ABC):
     def record_limit(self, limit: LimitExceeded) -> None:
         """Log that the peer went past *limit*: one record on ``blackbull.caps``."""
 
+    def note(self, **fields: object) -> None:
+        """Add *fields* to the access log's record of the connection, where there is one.
+
+        ``received`` and ``sent`` are bytes, for a protocol that is fed and counts them itself.
+        """
+
 
 class Refusal(enum.Enum):
     """Why a connection is turned away before its protocol served it."""
@@ -337,6 +343,8 @@ class ProtocolBinding(ABC):
     """ALPN identifiers that name this protocol."""
     fed: ClassVar[bool] = False
     """True: :meth:`serve` attaches a consumer and returns without ever waiting (needs no task)."""
+    tells: ClassVar[bool] = False
+    """True: it tells the access log of each exchange; else of each connection there is a record."""
     port: int | None = None
     """A port of its own, where no detection takes place; 0 takes any free one."""
     tls: object = False
@@ -371,6 +379,7 @@ class ProtocolContext:
         protocol: The registered name.
         aggregator: The event system; None where nobody can listen.
         record_limit: Logs that the peer went past a limit, on ``blackbull.caps``.
+        note: Adds fields to the access log's record of the connection.
     """
 
     peername: Address | None
@@ -380,3 +389,4 @@ class ProtocolContext:
     protocol: str
     aggregator: Aggregator | None
     record_limit: Callable[[LimitExceeded], None] | None = None
+    note: Callable[..., None] | None = None

@@ -12,8 +12,11 @@ from .cookies import parse_cookie_fields
 from .errors import ClientDisconnected, HTTPException
 from .headers import Field, Headers
 from .json import decode
+from .log.context import REQUEST_ID, find_request_id
+from .log.entry import ACCESS_LOG, RECORD_FIELDS
 from .messages import Inbox, Offer, Receive, RequestBody, RequestDisconnected, RequestMessage
 from .protocol.head import RequestHead
+from .protocol.trace_context import TraceParent, find_traceparent
 
 Address: TypeAlias = tuple[str, int | None]
 
@@ -59,12 +62,31 @@ class KnownEndpoint:
     connection_id: str = ""
 
 
+class AccessRecord:
+    """Fields that a handler adds to the access log's record of its request: its attributes."""
+
+    __slots__ = ("__dict__",)
+
+
+class _State(dict[str, object]):
+    """The state of a request; the access log's record is made when somebody asks for it."""
+
+    __slots__ = ()
+
+    def __missing__(self, key: str) -> object:
+        if key != ACCESS_LOG:
+            raise KeyError(key)
+        record = self[key] = AccessRecord()
+        return record
+
+
 class _Extras:
     """What only some handlers touch, made when one does."""
 
     __slots__ = (
         "client", "consumed", "cookies", "extensions", "headers", "inbox", "offer", "parts",
-        "query_list", "root_path", "scheme", "server", "session", "state", "subprotocols",
+        "query_list", "request_id", "root_path", "scheme", "server", "session", "state",
+        "subprotocols",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -77,11 +99,12 @@ class _Extras:
         self.offer: Offer | None = None
         self.parts: list[bytes] = []
         self.query_list: dict[str, list[str]] | None = None
+        self.request_id = ""
         self.root_path = ""
         self.scheme = ""
         self.server: Address | None = None
         self.session: object | None = None
-        self.state: dict[str, object] = {}
+        self.state: dict[str, object] = _State()
         self.subprotocols: list[str] | None = None
 
 
@@ -216,6 +239,43 @@ class Connection(Mapping[str, object]):
     def connection_id(self) -> str:
         """32 hexadecimal digits, unique per transport connection."""
         return self._endpoint.connection_id
+
+    @property
+    def request_id(self) -> str:
+        """What to call this request in logs: the client's ``x-request-id``, else one of ours.
+
+        A client's id is kept if it has at most 128 characters, all of them letters, digits or
+        ``._~:/+=@-``.
+        """
+        extras = self._extra()
+        if not extras.request_id:
+            given = next((value for name, value in self.head.fields if name == REQUEST_ID), b"")
+            extras.request_id = find_request_id(given)
+        return extras.request_id
+
+    @property
+    def trace(self) -> TraceParent | None:
+        """The trace that the client's ``traceparent`` names; None without a valid one.
+
+        Spec:
+            W3C Trace Context §3.2
+        """
+        return find_traceparent(self.head.fields)
+
+    def log(self, **fields: str | int | float | bool | None) -> None:
+        """Add *fields* to the access log's record of this request.
+
+        Raises:
+            ValueError: the record has a field of that name already.
+        """
+        taken = RECORD_FIELDS & fields.keys()
+        if taken:
+            name = min(taken)
+            raise ValueError(f"the access log has a field {name!r} of its own: choose another name")
+        state = self.state
+        if ACCESS_LOG not in state:
+            state[ACCESS_LOG] = AccessRecord()
+        vars(state[ACCESS_LOG]).update(fields)
 
     @property
     def ssl(self) -> object | None:

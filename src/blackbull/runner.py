@@ -20,8 +20,10 @@ from blackbull.cli.places import describe_listeners, find_listeners
 from blackbull.config import (
     Found,
     KeyPairs,
+    LogFormat,
     Settings,
     WorkerStart,
+    colors_wanted,
     config_file,
     find_settings,
     given_settings,
@@ -30,6 +32,9 @@ from blackbull.config import (
     override,
 )
 from blackbull.errors import BlackBullError, ConfigurationError, MissingExtra
+from blackbull.log.handler import BatchWriteHandler
+from blackbull.log.setup import own_logging
+from blackbull.logger import JsonFormatter
 from blackbull.native import NativeApp
 from blackbull.openapi import OpenAPIExtension
 from blackbull.server.lifespan import start, stop
@@ -69,6 +74,10 @@ def run(
     listeners: Sequence[Listener] | None = None,
     max_connections: int | None = None,
     bind: str | Sequence[str] | None = None,
+    access_log: bool | None = None,
+    log_format: str | None = None,
+    log_file: str | None = None,
+    log_level: str | None = None,
     config: str | None = None,
     argv: Sequence[str] | None = None,
 ) -> None:
@@ -97,6 +106,10 @@ def run(
         max_connections: Connections served at a time, more are refused; 0: what there is room for.
         bind: Where to listen, instead of *host* and *port*: ``"0.0.0.0:8000"``, ``":8000"``,
             ``"[::1]:8000"``, ``"unix:/run/app.sock"``, ``"fd://3"``; one of these or several.
+        access_log: Leave a line for each request.
+        log_format: ``text`` or ``json``.
+        log_file: Path of the file that lines are appended to; stderr unless told otherwise.
+        log_level: The least severe of the framework's own records that is written.
         config: Path of the TOML file; the one of the working directory if None.
         argv: The command line's flags; ``sys.argv[1:]`` if None.
 
@@ -110,6 +123,8 @@ def run(
         flags = parse_flags(sys.argv[1:] if argv is None else argv)
         given = Flags(host, port, certfile, keyfile, workers, reload, client_ca, sni,
                       max_connections, reload_paths=reload_paths, max_requests=max_requests,
+                      access_log=access_log, log_format=log_format, log_file=log_file,
+                      log_level=log_level,
                       bind=(bind,) if isinstance(bind, str) else tuple(bind or ()))  # fmt: skip
         with config_file(config if flags.config is None else flags.config):
             settings = make_settings(
@@ -180,11 +195,14 @@ def run_with(
         return work(post)
     if settings.reload or workers > 1 or settings.max_requests:
         return supervise(settings, workers, lambda sock, index: work(Post.of(sock, index)))
-    log_to_stderr()
-    with asyncio.Runner(loop_factory=loop_factory(settings)) as loop_runner:
+    with (
+        own_logging(settings, colors=with_colors(settings)) as handler,
+        asyncio.Runner(loop_factory=loop_factory(settings)) as loop_runner,
+    ):
         serving = serve(
-            as_native_app(app), settings, ssl_context=ssl_context, http=http, listeners=listeners
-        )
+            as_native_app(app), settings, ssl_context=ssl_context, http=http, listeners=listeners,
+            tell=speaker(settings, handler),
+        )  # fmt: skip
         return loop_runner.run(serving)
 
 
@@ -212,7 +230,7 @@ def supervise(settings: Settings, workers: int, work: Callable[[socket.socket, i
     )
     return Supervisor(
         terms(settings, workers),
-        notices=Notices(say, manager=ServiceManager(notifying())),
+        notices=Notices(speaker(settings), manager=ServiceManager(notifying())),
         serve=work if copies else None,
         apart=apart and workers > 1,
         watcher=watcher,
@@ -234,18 +252,18 @@ def work_at(
     Returns:
         The exit status.
     """
-    log_to_stderr()
-    return serve_worker(
-        post,
-        as_native_app(app),
-        settings,
-        terms=terms(settings, workers),
-        loop_factory=loop_factory(settings),
-        ssl_context=ssl_context,
-        http=http,
-        listeners=listeners,
-        describe=describe_listeners,
-    )
+    with own_logging(settings, colors=with_colors(settings)):
+        return serve_worker(
+            post,
+            as_native_app(app),
+            settings,
+            terms=terms(settings, workers),
+            loop_factory=loop_factory(settings),
+            ssl_context=ssl_context,
+            http=http,
+            listeners=listeners,
+            describe=describe_listeners,
+        )
 
 
 def processors() -> int:
@@ -321,15 +339,38 @@ def loop_factory(settings: Settings) -> Callable[[], asyncio.AbstractEventLoop] 
     return uvloop.new_event_loop
 
 
-def log_to_stderr() -> None:
-    """Show warnings and errors of the framework, unless the program has set up logging."""
-    logger = logging.getLogger("blackbull")
-    silent = all(isinstance(handler, logging.NullHandler) for handler in logger.handlers)
-    if silent and not logging.getLogger().handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
-        handler.setLevel(logging.WARNING)
-        logger.addHandler(handler)
+def with_colors(settings: Settings) -> bool:
+    """Return whether the lines of the log have colours."""
+    if settings.log_color is not None:
+        return settings.log_color
+    elsewhere = settings.log_file or settings.syslog_address
+    terminal = not elsewhere and sys.stderr is not None and sys.stderr.isatty()
+    return not elsewhere and colors_wanted(terminal=terminal)
+
+
+def speaker(settings: Settings, handler: BatchWriteHandler | None = None) -> Callable[[str], None]:
+    """Return what tells the person who started us something, in the log's own format.
+
+    It does not wait for whoever reads stderr, and has no thread of its own, which could not be
+    forked.
+
+    Args:
+        settings: Where the log goes, and how it looks.
+        handler: What writes the log, if the program does not do that itself.
+    """
+    if handler is None or settings.log_file or settings.syslog_address:
+        handler = BatchWriteHandler(background=False)
+    desk = handler.desk
+    formatter = JsonFormatter() if settings.log_format == LogFormat.JSON else None
+
+    def tell(line: str) -> None:
+        if formatter is None:
+            desk.put(f"blackbull: {line}")
+        else:
+            told = logging.LogRecord("blackbull", logging.INFO, "", 0, line, None, None)
+            desk.put(formatter.format(told))
+
+    return tell
 
 
 async def serve(
@@ -339,6 +380,7 @@ async def serve(
     ssl_context: ssl.SSLContext | None = None,
     http: bool = True,
     listeners: Sequence[Listener] | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> int:
     """Start, say where, and serve until a signal; then let what is under way end.
 
@@ -349,6 +391,7 @@ async def serve(
         ConfigurationError: a listener cannot be opened.
         LifespanFailed: the application's startup or shutdown raised.
     """
+    tell = tell or say
     server = Server(app, settings=settings, ssl_context=ssl_context, http=http, listeners=listeners)
     with Signals(asyncio.get_running_loop()) as signals:
         if not await signals.unless_stopped(start(server.start)):
@@ -361,14 +404,15 @@ async def serve(
             server.reload_certificates()
             manager.ready(line)
 
-        if manager or any(each.tls for each in server.listening):
+        # A log file that was rotated is found without being told; but many tell.
+        if settings.log_file or manager or any(each.tls for each in server.listening):
             signals.on_hangup(reload)
-        say(line)
+        tell(line)
         manager.ready(line)
         with manager.watched(asyncio.get_running_loop()):
             await signals.stop.wait()
             manager.stopping()
-        say("stopping; another signal ends it at once")
+        tell("stopping; another signal ends it at once")
         await stop(server, settings.drain_timeout)
     return 0
 

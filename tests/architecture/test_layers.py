@@ -35,6 +35,7 @@ PLACES: dict[str, tuple[int, str]] = {
     "event_aggregator": (2, "runtime"),
     "broadcast": (2, "runtime"),
     "worker": (2, "runtime"),
+    "logger": (2, "log"),
     "observer": (2, "runtime"),
     "observed": (2, "runtime"),
     "log": (2, "log"),

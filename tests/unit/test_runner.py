@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -27,14 +24,11 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     """The settings that would have been served with."""
     calls: list[Settings] = []
 
-    async def serve(
-        app: object, settings: Settings, *, ssl_context: object, http: bool, listeners: object
-    ) -> int:
+    async def serve(app: object, settings: Settings, **_: object) -> int:
         calls.append(settings)
         return 0
 
     monkeypatch.setattr(runner, "serve", serve)
-    monkeypatch.setattr(runner, "log_to_stderr", lambda: None)
     for name in ("BLACKBULL_HOST", "BLACKBULL_PORT", "BLACKBULL_CERT", "BLACKBULL_KEY"):
         monkeypatch.delenv(name, raising=False)
     return calls
@@ -51,6 +45,24 @@ def test_run_environment_wins_over_the_default(
     monkeypatch.setenv("BLACKBULL_PORT", "1")
     runner.run(BlackBull(), argv=())
     assert [s.port for s in served] == [1]
+
+
+def test_run_logs_as_flags_arguments_and_variables_say(
+    served: list[Settings], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("BB_ACCESS_LOG", "0")
+    monkeypatch.setenv("BB_LOG_LEVEL", "info")
+    flags = ["--access-log", "--log-format", "json", "--log-file", str(tmp_path / "b")]
+    runner.run(BlackBull(), argv=())
+    runner.run(BlackBull(), argv=(), access_log=True, log_level="error", log_format="json")
+    runner.run(BlackBull(), argv=flags, access_log=False, log_file=str(tmp_path / "a"))
+    told = [(s.access_log, s.log_level, s.log_format, s.log_file) for s in served]
+    assert told == [
+        (False, "info", "text", None),
+        (True, "error", "json", None),
+        (True, "info", "json", str(tmp_path / "b")),
+    ]
+    assert not (tmp_path / "a").exists()
 
 
 def test_run_flag_bounds_the_connections(
@@ -313,32 +325,6 @@ def test_loop_factory_without_uvloop_depends_on_the_wish(monkeypatch: pytest.Mon
     assert runner.loop_factory(Settings()) is None
     with pytest.raises(MissingExtra, match=r"blackbull\[standard\]"):
         runner.loop_factory(replace(Settings(), uvloop=True))
-
-
-@contextmanager
-def logging_handled_by(*handlers: logging.Handler) -> Iterator[logging.Logger]:
-    """Let the root logger have *handlers*, and the framework's what it has after an import."""
-    logger, root = logging.getLogger("blackbull"), logging.getLogger()
-    before = logger.handlers[:], root.handlers[:]
-    logger.handlers[:], root.handlers[:] = [logging.NullHandler()], handlers
-    try:
-        yield logger
-    finally:
-        logger.handlers[:], root.handlers[:] = before
-
-
-def test_logging_not_set_up_goes_to_stderr() -> None:
-    with logging_handled_by() as logger:
-        runner.log_to_stderr()
-        runner.log_to_stderr()
-        kinds = [type(handler) for handler in logger.handlers]
-    assert kinds == [logging.NullHandler, logging.StreamHandler]
-
-
-def test_logging_set_up_by_the_program_is_left_alone() -> None:
-    with logging_handled_by(logging.NullHandler()) as logger:
-        runner.log_to_stderr()
-        assert len(logger.handlers) == 1
 
 
 async def test_signals_restore_what_was_there() -> None:

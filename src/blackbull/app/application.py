@@ -602,6 +602,10 @@ class BlackBull:
         listeners: Sequence[Listener] | None = None,
         max_connections: int | None = None,
         bind: str | Sequence[str] | None = None,
+        access_log: bool | None = None,
+        log_format: str | None = None,
+        log_file: str | None = None,
+        log_level: str | None = None,
         config: str | None = None,
         argv: Sequence[str] | None = None,
     ) -> None:
@@ -627,6 +631,10 @@ class BlackBull:
             max_connections: Connections served at a time; 0: as files and memory allow.
             bind: Where to listen, instead of *host* and *port*: ``"0.0.0.0:8000"``,
                 ``"unix:/run/app.sock"``, ``"fd://3"``, ...; one of these or several.
+            access_log: Leave a line for each request.
+            log_format: ``text`` or ``json``.
+            log_file: Path of the file that lines are appended to; stderr unless told otherwise.
+            log_level: The least severe of the framework's own records that is written.
             config: Path of the TOML file; the one of the working directory if None.
             argv: The flags, if not the command line's.
 
@@ -651,6 +659,10 @@ class BlackBull:
             max_connections=max_connections,
             bind=bind,
             listeners=listeners,
+            access_log=access_log,
+            log_format=log_format,
+            log_file=log_file,
+            log_level=log_level,
             config=config,
             argv=argv,
         )

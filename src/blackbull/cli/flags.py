@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
-from blackbull.config import Found, KeyPairs, SettingValue, parse_key_pairs
+from blackbull.config import Found, KeyPairs, LogFormat, LogLevel, SettingValue, parse_key_pairs
 from blackbull.errors import ConfigurationError
 from blackbull.transport.listener import parse_listener
 
@@ -52,6 +52,10 @@ class Flags:
         max_connections: Connections served at a time; 0: as files and memory allow.
         reload_paths: What is watched as well, with colons between the paths.
         max_requests: Requests after which a worker is replaced by a fresh one; 0: never.
+        access_log: Each request leaves a line.
+        log_format: ``text`` or ``json``.
+        log_file: Where records are appended to instead of stderr.
+        log_level: The least severe of the framework's own records that is written.
         config: Path of the TOML file; the one of the working directory if None.
         bind: Where to listen, instead of host and port.
     """
@@ -67,6 +71,10 @@ class Flags:
     max_connections: int | None = None
     reload_paths: str | None = None
     max_requests: int | None = None
+    access_log: bool | None = None
+    log_format: str | None = None
+    log_file: str | None = None
+    log_level: str | None = None
     config: str | None = None
     bind: tuple[str, ...] | None = None
 
@@ -118,6 +126,13 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
                         help="processes (1); 0: one per processor")  # fmt: skip
     parser.add_argument("--max-requests", metavar="N", type=request_count,
                         help="requests after which a worker is replaced (never)")  # fmt: skip
+    parser.add_argument("--access-log", action=argparse.BooleanOptionalAction, default=None,
+                        help="a line for each request (yes)")  # fmt: skip
+    parser.add_argument("--log-format", choices=list(map(str, LogFormat)),
+                        help="how lines are written (text)")  # fmt: skip
+    parser.add_argument("--log-file", metavar="PATH", help="append them to a file (stderr)")
+    parser.add_argument("--log-level", choices=list(map(str, LogLevel)),
+                        help="the least severe records of the framework (warning)")  # fmt: skip
     parser.add_argument("--reload", action="store_true", default=None,
                         help="serve anew whenever a source file changes")  # fmt: skip
     parser.add_argument("--reload-path", metavar="PATH", nargs="+", action="extend",
@@ -228,6 +243,10 @@ def to_flags(found: argparse.Namespace) -> Flags:
         max_connections=found.max_connections,
         reload_paths=found.reload_paths and os.pathsep.join(found.reload_paths),
         max_requests=found.max_requests,
+        access_log=found.access_log,
+        log_format=found.log_format,
+        log_file=found.log_file,
+        log_level=found.log_level,
         config=found.config,
         bind=found.bind and tuple(found.bind),
     )

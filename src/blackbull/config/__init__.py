@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .activation import Notifying, PassedSocket, notifying, passed_sockets
 from .capacity import resolve_max_connections
-from .environment import read_environment
+from .environment import colors_wanted, read_environment
 from .levels import PLACES, override
 from .setting import (
     Found,
@@ -19,7 +19,15 @@ from .setting import (
     parse_setting,
     setting,
 )
-from .settings import ClientCert, Environment, Settings, WorkerStart, describe_settings
+from .settings import (
+    ClientCert,
+    Environment,
+    LogFormat,
+    LogLevel,
+    Settings,
+    WorkerStart,
+    describe_settings,
+)
 from .sources import config_file, find_settings, given_settings, load, load_settings, make_settings
 from .toml_file import parse_table, read_document
 
@@ -30,6 +38,8 @@ __all__ = [
     "Found",
     "KeyPairs",
     "Kind",
+    "LogFormat",
+    "LogLevel",
     "Notifying",
     "PassedSocket",
     "SettingInfo",
@@ -38,6 +48,7 @@ __all__ = [
     "SettingsClass",
     "WorkerStart",
     "check",
+    "colors_wanted",
     "config_file",
     "describe",
     "describe_settings",

@@ -52,6 +52,24 @@ def named_file() -> str | None:
     return os.environ.get(FILE_VARIABLE, "").strip() or None
 
 
+def colors_wanted(*, terminal: bool, environ: Mapping[str, str] | None = None) -> bool:
+    """Return whether what is written may have colours.
+
+    ``NO_COLOR`` forbids them and ``FORCE_COLOR`` asks for them, if either is not empty; else a
+    terminal has them unless it is a dumb one.
+
+    Args:
+        terminal: It is written to a terminal.
+        environ: The variables; the process's own when None.
+    """
+    variables = os.environ if environ is None else environ
+    if variables.get("NO_COLOR"):
+        return False
+    if variables.get("FORCE_COLOR"):
+        return True
+    return terminal and variables.get("TERM") != "dumb"
+
+
 def _find(
     cls: type[SettingsClass], environ: Mapping[str, str], where: str = ""
 ) -> dict[str, Found]:

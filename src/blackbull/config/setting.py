@@ -51,7 +51,7 @@ class SettingInfo:
         name: The field of its dataclass.
         env: The environment variable.
         kind: How it is written.
-        unit: ``"s"``, ``"bytes"``, ``"bytes/s"`` or ``""``.
+        unit: ``"s"``, ``"ms"``, ``"bytes"``, ``"bytes/s"`` or ``""``.
         sentence: What it does.
         default: Its value when nobody sets it; for a choice, a member of its enumeration.
         minimum: The smallest value, for numbers.

@@ -33,6 +33,23 @@ class WorkerStart(enum.StrEnum):
     SPAWN = "spawn"
 
 
+class LogFormat(enum.StrEnum):
+    """How log records are written: for people, or for programs."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class LogLevel(enum.StrEnum):
+    """The least severe of the framework's own records that is written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+    CRITICAL = "critical"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """How one process serves. Made once, then passed to whoever needs it.
@@ -188,6 +205,81 @@ class Settings:
         "BLACKBULL_RELOAD_PATHS",
         kind=Kind.TEXT,
         sentence="What is watched as well for changes, with colons between the paths.",
+    )
+    access_log: bool = setting(
+        True,
+        "BB_ACCESS_LOG",
+        kind=Kind.SWITCH,
+        sentence="Whether each request, WebSocket and raw connection leaves a record at its end.",
+    )
+    access_log_query: bool = setting(
+        False,
+        "BB_ACCESS_LOG_QUERY",
+        kind=Kind.SWITCH,
+        sentence="Whether these records show queries, in which there may be secrets.",
+    )
+    request_ids: bool = setting(
+        False,
+        "BB_REQUEST_IDS",
+        kind=Kind.SWITCH,
+        sentence="Whether responses say their request's id, and log records of handlers know it.",
+    )
+    log_level: LogLevel = setting(  # noqa: RUF009 - it makes a field, not a value
+        LogLevel.WARNING,
+        "BB_LOG_LEVEL",
+        kind=Kind.CHOICE,
+        sentence="The least severe of the framework's own records that is written.",
+    )
+    log_format: LogFormat = setting(  # noqa: RUF009 - it makes a field, not a value
+        LogFormat.TEXT,
+        "BB_LOG_FORMAT",
+        kind=Kind.CHOICE,
+        sentence="How records are written: a line for people, or a line of JSON.",
+    )
+    log_color: bool | None = setting(
+        None,
+        "BB_LOG_COLOR",
+        kind=Kind.AUTO_SWITCH,
+        sentence="Whether lines have colours; auto: on a terminal; see NO_COLOR and FORCE_COLOR.",
+    )
+    log_file: str | None = setting(
+        None,
+        "BB_LOG_FILE",
+        kind=Kind.TEXT,
+        sentence="The file that records are appended to instead of stderr; it may be rotated.",
+    )
+    syslog_address: str | None = setting(
+        None,
+        "BB_SYSLOG_ADDR",
+        kind=Kind.TEXT,
+        sentence="Where records go instead, as syslog: host:port, or the path of a socket.",
+    )
+    async_logging: bool = setting(
+        True,
+        "BB_ASYNC_LOGGING",
+        kind=Kind.SWITCH,
+        sentence="Whether a thread writes the records; else the loop waits for each of them.",
+    )
+    log_batch_size: int = setting(
+        512,
+        "BB_LOG_BATCH_SIZE",
+        kind=Kind.COUNT,
+        minimum=1,
+        sentence="Access records that are handed to that thread together, at the most.",
+    )
+    log_batch_timeout_ms: int = setting(
+        20,
+        "BB_LOG_BATCH_TIMEOUT_MS",
+        kind=Kind.COUNT,
+        unit="ms",
+        sentence="How long a record waits for others to be handed over with.",
+    )
+    log_queue: int = setting(
+        10000,
+        "BB_LOG_QUEUE",
+        kind=Kind.COUNT,
+        minimum=1,
+        sentence="Access records that wait while nothing can be written; more are lost.",
     )
     max_connections: int = setting(
         0,
@@ -522,6 +614,10 @@ class Settings:
                     raise ConfigurationError(
                         f"both {info.name} and bind say where to listen: keep one of them"
                     )
+        if self.log_file and self.syslog_address:
+            raise ConfigurationError(
+                "records go to one place: leave out either BB_LOG_FILE or BB_SYSLOG_ADDR"
+            )
         if self.keyfile and not self.certfile:
             raise ConfigurationError(
                 "a key without its certificate: set BLACKBULL_CERT, or say --cert PATH, too"

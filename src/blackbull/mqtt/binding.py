@@ -98,7 +98,10 @@ class FedConnection(Consumer, Shell):
         actor: The broker.
     """
 
-    __slots__ = ("_actor", "_connecting", "_inbound", "_link", "_reading", "_unread", "_view")
+    __slots__ = (
+        "_actor", "_connecting", "_inbound", "_link", "_noted", "_reading", "_received", "_sent",
+        "_unread", "_view", "_written",
+    )  # fmt: skip
 
     def __init__(self, view: ConnectionView, actor: BrokerActor) -> None:
         self._view = view
@@ -108,6 +111,10 @@ class FedConnection(Consumer, Shell):
         self._connecting = True
         self._reading = True
         self._unread: list[bytes] | None = None
+        self._noted = False
+        self._received = 0  # bytes
+        self._sent = 0
+        self._written = 0  # pieces, of one packet or several
         actor.watch(view.aggregator)
         view.deadline.set(actor.settings.connect_timeout)
         view.attach(self)
@@ -116,6 +123,7 @@ class FedConnection(Consumer, Shell):
 
     def data_received(self, data: bytes) -> None:
         """Put *data* into the broker's inbox; stop reading while that is full."""
+        self._received += len(data)
         if self._unread is not None:
             self._unread.append(data)
         elif not self._actor.receive(self._inbound, data):
@@ -131,6 +139,7 @@ class FedConnection(Consumer, Shell):
 
     def connection_lost(self, error: Exception | None) -> None:
         """The client is gone."""
+        self._note()
         if self._link.goodbye:  # which the broker has taken note of
             self._link.leave()
             return
@@ -161,6 +170,7 @@ class FedConnection(Consumer, Shell):
                 )
             )  # fmt: skip
             self._link.close()
+            self._note("connect_timeout")
             self._view.close()
             return
         # Moving the deadline with every packet would cost more than looking twice.
@@ -207,6 +217,7 @@ class FedConnection(Consumer, Shell):
         if link.goodbye:
             self._view.close()
         elif link.ending:
+            self._note()
             self._actor.tell(Detach(self._inbound))  # while it lingers, nobody tells us of its end
             self._view.linger()
 
@@ -240,13 +251,33 @@ class FedConnection(Consumer, Shell):
         out = self._link.out
         if out:
             data = out[0] if len(out) == 1 else b"".join(out)
+            self._written += len(out)
+            self._sent += len(data)
             out.clear()
             self._actor.broker.stats.bytes_sent += len(data)
             self._view.send(data)
 
+    def _note(self, reason: str = "") -> None:
+        """Say of the connection what its log is to say, when its end is known."""
+        if self._noted:
+            return
+        self._noted = True
+        link = self._link
+        told = link.describe()
+        if reason:
+            told["reason"] = reason
+        self._view.note(
+            **told,
+            packets_received=link.received,
+            packets_sent=self._written + link.folded,
+            received=self._received,
+            sent=self._sent,
+        )
+
     def _try_again(self) -> None:
         unread, self._unread = self._unread, None
         for data in unread or ():
+            self._received -= len(data)  # it is counted again
             self.data_received(data)
         self._resume()
 

@@ -145,6 +145,7 @@ class MQTTConnectionActor(Actor, Shell):
 
     def detach(self) -> None:
         """Tell the broker that the connection is gone."""
+        self._note()
         self._broker.tell(Detach(self._inbound))
         self._broker.tell(Decided(self._inbound, self._end, None))
 
@@ -213,9 +214,15 @@ class MQTTConnectionActor(Actor, Shell):
                 link.congested = True
         if link.ending and not self._done:
             self._done = True
+            self._note()
             self._unparked.set()
             self._closed.set()
             self.offer(Close())
+
+    def _note(self) -> None:
+        """Say of the connection what its log is to say."""
+        if self._ctx is not None and self._ctx.note is not None:
+            self._ctx.note(**self._link.describe())
 
     def park(self, decision: Awaitable[T], then: Callable[[T | BaseException], None]) -> None:
         """Await *decision* in a task of its own; nothing is read meanwhile."""

@@ -53,6 +53,7 @@ def websocket_handler(
             connection_id=ws.connection.connection_id,
             protocol="mqtt",
             aggregator=aggregator,
+            note=ws.connection.log,
         )
         await serve_connection(
             WebSocketReader(ws), WebSocketWriter(ws), ctx, running(), transport="websocket"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from blackbull.abc import ConnectionView, ProtocolBinding
 from blackbull.errors import LimitExceeded
 from blackbull.event_aggregator import CONNECTION_ACCEPTED, CONNECTION_CLOSED
+from blackbull.log.access import AccessLog
 from blackbull.observer import tell
 from blackbull.transport.accepting import last_file_number, max_files
 from blackbull.transport.deadline import Wheel
@@ -24,9 +25,9 @@ class Door:
     """One listener: which protocols are offered a connection that comes through it."""
 
     __slots__ = (
-        "_admission", "_forget", "_limits", "_runner", "aggregator", "candidates", "connections",
-        "fallback", "leaving", "loop", "max_file_number", "name", "observers", "timeout", "wheel",
-        "write_timeout",
+        "_admission", "_forget", "_limits", "_log", "_runner", "_silent", "aggregator",
+        "candidates", "connections", "fallback", "leaving", "loop", "max_file_number", "name",
+        "observers", "timeout", "wheel", "write_timeout",
     )  # fmt: skip
 
     def __init__(
@@ -52,6 +53,9 @@ class Door:
         self.write_timeout = server.settings.write_timeout
         self._runner = server.runner
         self._limits = server.limit_log
+        self._log = server.access_log
+        # The protocols that tell the log more than that there was a connection; and none at all.
+        self._silent = {"", *(b.name for b in (*candidates, fallback) if b.tells)}
         self._forget = server.forget
         self._admission = server.admission
 
@@ -99,6 +103,8 @@ class Door:
         self._admission.leave(view)
         if view.limited:
             self._limits.close(view.connection_id)
+        if self._log is not None and view.protocol not in self._silent:
+            self._report(view, error, self._log)
         if self.observers:
             seconds = self.loop.time() - view.opened_at
             tell(self.observers, lambda each: each.connection_closed(view.protocol, seconds))
@@ -125,7 +131,23 @@ class Door:
         refuser = named[0] if named else self.fallback
         view.protocol = refuser.name
         self._chosen(view)
+        view.note(error=excess.why.value)
         self._runner.refuse(refuser, view, excess.why)
+
+    def _report(self, view: SocketProtocol, error: Exception | None, log: AccessLog) -> None:
+        """Tell the access log of a connection that is over."""
+        received, sent = view.traffic
+        details = dict(view.notes or ())
+        if error is not None:
+            details["disconnected"] = True
+        log.connection(
+            view,
+            protocol=view.protocol,
+            received=cast("int", details.pop("received", received)),
+            sent=cast("int", details.pop("sent", sent)),
+            began=view.opened_at,
+            details=details,
+        )
 
     def _chosen(self, view: ConnectionView) -> None:
         if self.observers:

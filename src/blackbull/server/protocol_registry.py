@@ -38,6 +38,7 @@ def protocol_context(conn: ConnectionView) -> ProtocolContext:
         protocol=conn.protocol,
         aggregator=conn.aggregator,
         record_limit=conn.record_limit,
+        note=conn.note,
     )
 
 

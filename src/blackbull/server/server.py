@@ -14,6 +14,7 @@ from blackbull.errors import ConfigurationError
 from blackbull.event_aggregator import EventAggregator
 from blackbull.forwarding import TrustedProxies
 from blackbull.log import LimitLog
+from blackbull.log.access import AccessLog, open_access_log
 from blackbull.native import NativeApp
 from blackbull.observer import Observer, tell
 from blackbull.transport.accepting import max_files
@@ -103,6 +104,7 @@ class Server:
             max_per_address=settings.max_connections_per_address,
             limits=self.limit_log,
         )
+        self.access_log: AccessLog | None = None
         self.runner = BindingRunner(on_error=self._report)
         self.tls = ServerTLS(
             settings,
@@ -186,6 +188,7 @@ class Server:
     async def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
         settings = self.settings
         self._wheel = Wheel(loop)
+        self.access_log = open_access_log(loop, settings)
         self.observers = self.tls.observers = tuple(getattr(self.app, "observers", ()))
         if self.observers:
             self.limit_log.on_hit = self._limit_hit
@@ -199,6 +202,7 @@ class Server:
             limits=self.limit_log,
             leaving=self.leaving,
             observers=self.observers,
+            access_log=self.access_log,
         )
         self._service.upgrades[b"websocket"] = WebSocketUpgrade(self._service)
         self.registry.add(HTTP1Binding(self._service))
@@ -345,6 +349,7 @@ class Server:
                 self._service.close()
                 self._wheel.close()
             self.limit_log.flush()
+            await self._close_log()
             self._stopped.set()
 
     def reload_certificates(self) -> bool:
@@ -367,6 +372,11 @@ class Server:
         if self.connections:
             self._emptied.clear()
             await self._emptied.wait()
+
+    async def _close_log(self) -> None:
+        """Let the last records be written."""
+        if self.access_log is not None:
+            await self.access_log.aclose()
 
     def forget(self, view: SocketProtocol) -> None:
         """Take note that *view* is gone."""

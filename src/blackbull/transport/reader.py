@@ -23,11 +23,14 @@ class StreamReader(Reader, Consumer):
     Args:
         view: The connection; pausing and resuming its reading is all that is done to it.
         max_buffered: Bytes.
+
+    Attributes:
+        received: Bytes that arrived.
     """
 
     __slots__ = (
         "_buffer", "_chunk", "_ended", "_error", "_leaving", "_max", "_paused", "_view", "_waiter",
-        "_wanted", "_writer",
+        "_wanted", "_writer", "received",
     )  # fmt: skip
 
     def __init__(self, view: ConnectionView, *, max_buffered: int = MAX_BUFFERED) -> None:
@@ -43,6 +46,7 @@ class StreamReader(Reader, Consumer):
         self._waiter: asyncio.Future[None] | None = None
         self._wanted = 0
         self._writer: StreamWriter | None = None
+        self.received = 0
 
     def join(self, writer: StreamWriter) -> None:
         """Tell *writer* what happens to the connection: a consumer is told, a writer is not."""
@@ -106,6 +110,7 @@ class StreamReader(Reader, Consumer):
         """Buffer *data*; stop the peer when enough is buffered."""
         if self._ended:
             return
+        self.received += len(data)
         if self._chunk or self._buffer:
             self._joined().extend(data)
         else:

@@ -56,7 +56,7 @@ class SocketProtocol(asyncio.Protocol, ConnectionView):
     __slots__ = (
         "_acceptor", "_connection_id", "_consumer", "_deadline", "_ended", "_error",
         "_peername", "_pending", "_reader", "_reading", "_sockname",
-        "_transport", "_writer", "limited", "lost", "opened_at", "ssl_object",
+        "_transport", "_writer", "limited", "lost", "notes", "opened_at", "ssl_object",
     )  # fmt: skip
 
     def __init__(self, acceptor: Acceptor) -> None:
@@ -74,6 +74,7 @@ class SocketProtocol(asyncio.Protocol, ConnectionView):
         self._reading = True
         self.limited = False
         self.lost = False
+        self.notes: dict[str, object] | None = None
         self.protocol = ""
         self.opened_at = 0.0
         self.ssl_object: object | None = None
@@ -250,6 +251,21 @@ class SocketProtocol(asyncio.Protocol, ConnectionView):
     def record_limit(self, limit: LimitExceeded) -> None:
         self.limited = True
         self._acceptor.record_limit(self, limit)
+
+    def note(self, **fields: object) -> None:
+        """Add *fields* to the access log's record of the connection."""
+        if self.notes is None:
+            self.notes = {}
+        self.notes.update(fields)
+
+    @property
+    def traffic(self) -> tuple[int, int]:
+        """Bytes that a pulling protocol has received and sent."""
+        reader, writer = self._reader, self._writer
+        return (
+            0 if reader is None else reader.received,
+            0 if writer is None else writer.sent,
+        )
 
     def linger(self) -> None:
         """Close so that the peer can read our last words: half-close, then discard, bounded."""

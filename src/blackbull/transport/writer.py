@@ -17,11 +17,14 @@ class StreamWriter(Writer):
         timeout: Seconds that the peer may take nothing; 0: for ever. A slow peer that does take
             some is told from a dead one only with *queued*.
         queued: Returns how many bytes wait for the peer.
+
+    Attributes:
+        sent: Bytes that were written.
     """
 
     __slots__ = (
         "_closed", "_error", "_lost", "_paused", "_queued", "_remaining", "_timed_out",
-        "_timeout", "_timer", "_view", "_waiters",
+        "_timeout", "_timer", "_view", "_waiters", "sent",
     )  # fmt: skip
 
     def __init__(
@@ -42,6 +45,7 @@ class StreamWriter(Writer):
         self._timed_out = False
         self._timer: asyncio.TimerHandle | None = None
         self._waiters: set[asyncio.Future[None]] = set()
+        self.sent = 0
 
     # What a protocol calls
 
@@ -49,6 +53,7 @@ class StreamWriter(Writer):
         """Send *data*; wait while the peer does not take it."""
         self._check()
         if data:
+            self.sent += len(data)
             self._view.send(data)
         if self._paused:
             await self._drain()
@@ -56,7 +61,9 @@ class StreamWriter(Writer):
     async def writelines(self, parts: Iterable[bytes]) -> None:
         """Send *parts* in order, in one call to the transport."""
         self._check()
-        self._view.send_parts(list(parts))
+        pieces = list(parts)
+        self.sent += sum(map(len, pieces))
+        self._view.send_parts(pieces)
         if self._paused:
             await self._drain()
 

@@ -112,4 +112,5 @@ def test_bind_impossible_raises(text: str) -> None:
 
 @pytest.mark.parametrize("name", [n for n in Flags.__slots__ if n not in ("reload", "sni", "bind")])
 def test_flag_name_is_what_the_parser_understands(name: str) -> None:
-    assert getattr(parse_flags([flag_name(name), "1"]), name) in ("1", 1)
+    value = {"log_format": "json", "log_level": "info"}.get(name, "1")
+    assert getattr(parse_flags([flag_name(name), value]), name) in (value, 1)

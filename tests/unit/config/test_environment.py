@@ -14,6 +14,7 @@ from blackbull.config import (
     Kind,
     Settings,
     check,
+    colors_wanted,
     describe,
     describe_settings,
     load,
@@ -227,3 +228,22 @@ def test_describe_tells_all_about_a_setting() -> None:
         "red, green or blue",
     )
     assert (info.choices, info.default) == (Colour, Colour.RED)
+
+
+@pytest.mark.parametrize(
+    ("environ", "terminal", "wanted"),
+    [
+        ({}, True, True),
+        ({}, False, False),
+        ({"TERM": "dumb"}, True, False),
+        ({"NO_COLOR": "1"}, True, False),
+        ({"NO_COLOR": ""}, True, True),
+        ({"FORCE_COLOR": "1"}, False, True),
+        ({"FORCE_COLOR": "1", "TERM": "dumb"}, False, True),
+        ({"NO_COLOR": "1", "FORCE_COLOR": "1"}, True, False),
+    ],
+)
+def test_colors_are_wanted_as_the_environment_says(
+    environ: dict[str, str], terminal: bool, wanted: bool
+) -> None:
+    assert colors_wanted(terminal=terminal, environ=environ) is wanted

@@ -129,6 +129,7 @@ async def test_raw_binding_serve_gives_the_handler_its_context() -> None:
         protocol="keep",
         aggregator=None,
         record_limit=conn.record_limit,
+        note=conn.note,
     )
     assert uuid.UUID(hex=ctx.connection_id).version == 4
     assert conn.sent == b"hello"

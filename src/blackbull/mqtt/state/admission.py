@@ -139,6 +139,7 @@ class Admission:
         link = self._link
         if link.ending:
             return
+        link.reason = reason
         level = self._level if self._level in self._broker.levels else 0
         if level == 5 or (self._level is not None and reason == 0x84 and not self._old_reply):
             allowed = reason in REASON_CODES[CONNACK] and reason >= 0x80
@@ -169,6 +170,7 @@ class Admission:
         packet = decode_body(first, body)
         assert isinstance(packet, MQTTConnect)
         self._link.level = packet.proto_level
+        self._link.claim = packet.client_id, packet.username
         most = cast("int", packet.properties.get("maximum_packet_size", self._link.max_packet))
         self._link.max_packet = most
         self._check(packet)

@@ -194,6 +194,7 @@ class Inbound:
                 at = after
         finally:
             if count:
+                link.received += count
                 stats = self._broker.stats
                 stats.messages_received += count
                 self.heard_at = stats.now
@@ -343,6 +344,7 @@ class Inbound:
 
     def _say_goodbye(self, reason: int) -> None:
         self.link.goodbye = True
+        self.link.reason = reason
         self._broker.detach(self.link, with_will=reason != 0, reason=reason)
 
     def use_taps(

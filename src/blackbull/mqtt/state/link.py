@@ -14,6 +14,7 @@ from blackbull.errors import LimitExceeded
 from ..auth.requests import ClientInfo
 from ..codec.control import MQTTDisconnect
 from ..codec.packets import encode_packet
+from ..codec.reasons import MQTTReasonCode
 from ..codec.types import ReasonCode
 
 if TYPE_CHECKING:
@@ -93,14 +94,18 @@ class Link:
         waiting: The broker's list of links whose backlog goes on in the next batch.
         go_on: Handles the packets that came while the link was parked.
         plain: It can be given the very bytes that another client of its level sent.
+        received: Packets that came.
+        folded: Packets in ``out``, and before, that follow another one in the same piece.
+        claim: The client and user that CONNECT named, whoever it is.
+        reason: Why the connection ends, a Reason Code; None while nobody has said.
     """
 
     __slots__ = (
         "_client_id", "_held", "_info", "_kept", "_last", "_username", "aliases", "asked",
-        "backlog", "behind", "congested", "dirty", "drop_when_slow", "ending", "go_on", "goodbye",
-        "level", "max_held", "max_packet", "out", "outstanding", "parked", "plain",
-        "problem_information", "session", "shell", "stalled", "stats", "topic_alias_maximum",
-        "waiting", "window",
+        "backlog", "behind", "claim", "congested", "dirty", "drop_when_slow", "ending", "folded",
+        "go_on", "goodbye", "level", "max_held", "max_packet", "out", "outstanding", "parked",
+        "plain", "problem_information", "reason", "received", "session", "shell", "stalled",
+        "stats", "topic_alias_maximum", "waiting", "window",
     )  # fmt: skip
 
     def __init__(
@@ -134,6 +139,10 @@ class Link:
         self.dirty = dirty
         self.waiting = waiting
         self.stalled = False
+        self.received = 0
+        self.folded = 0
+        self.claim: tuple[str, str | None] | None = None
+        self.reason: int | None = None
         self._held = 0
         self._last = 0
         self._kept = 0
@@ -159,6 +168,20 @@ class Link:
             )
         return self._info
 
+    def describe(self) -> dict[str, object]:
+        """Return what a log says of the client and its connection's end."""
+        told: dict[str, object] = {}
+        client_id, username = self._client_id, self._username
+        if self.claim is not None:
+            client_id = client_id or self.claim[0]
+            username = username or self.claim[1]
+            told["client_id"] = client_id
+            if username is not None:
+                told["user"] = username
+            told["protocol_level"] = self.level
+        told["reason"] = name_reason(self.reason)
+        return told
+
     def find_plain(self, longest: int) -> None:
         """Find out whether it takes other clients' bytes as they are, *longest* bytes at most."""
         self.plain = self.aliases is None and self.backlog is None and self.max_packet >= longest
@@ -176,6 +199,7 @@ class Link:
         if self._has_room(len(packets), count=count):
             self.stats.messages_sent += count
             self.out.append(packets)
+            self.folded += count - 1
             self._kept += 1
         else:
             self.stats.publish_sent -= count
@@ -252,6 +276,7 @@ class Link:
         """
         if self.ending:
             return
+        self.reason = reason
         if self.level == 5 and self.session is not None:
             properties: dict[str, object] = {}
             if text and self.problem_information:
@@ -331,6 +356,19 @@ class Link:
         self.shell = NOBODY
         self.go_on = _nothing
         self.out.clear()
+
+
+def name_reason(reason: int | None) -> str:
+    """Return why a connection ended, in a word.
+
+    Args:
+        reason: A Reason Code; None: neither side has given one.
+    """
+    if reason is None:
+        return "connection_lost"
+    if not reason:
+        return "disconnect"
+    return MQTTReasonCode(reason).name.lower()
 
 
 class _Nobody(Shell):

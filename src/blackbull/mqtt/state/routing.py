@@ -273,6 +273,10 @@ class Router:
                 dirty.append(link)
             out.append(packets)
         self._stats.messages_sent += count * written
+        if count > 1:
+            for link in links:
+                if not link.congested:
+                    link.folded += count - 1
 
     def publish(self, publication: Publication, route: Route, source: Subscriber | None) -> None:
         """Deliver *publication* to everybody on its *route*.

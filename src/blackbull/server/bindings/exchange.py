@@ -30,14 +30,17 @@ class Exchange(ABC):
         conn: As above.
         limits: What bounds the request.
         task: What runs the handler; None before it does.
+        began: When the request was handed to the application, by the access log's clock.
+        status: The response's; 0 before one is begun.
+        sent: Bytes of content that were sent.
         lost: The client is gone, or was refused.
         awaits_content: The handler waits for content.
     """
 
     __slots__ = (
-        "_beats", "_cancelled", "_ending", "_heartbeat", "_received", "_silence", "_start",
-        "_timeout", "_waited", "_waiter", "awaits_content", "conn", "limits", "lost", "service",
-        "task",
+        "_beats", "_cancelled", "_ending", "_heartbeat", "_log", "_received", "_silence",
+        "_start", "_timeout", "_waited", "_waiter", "awaits_content", "began", "conn", "limits",
+        "lost", "sent", "service", "status", "task",
     )  # fmt: skip
 
     def __init__(self, service: HTTPService, conn: Connection) -> None:
@@ -46,6 +49,10 @@ class Exchange(ABC):
         self.limits = (
             service.request_limits if service.find_limits is None else service.limits_of(conn.head)
         )
+        self._log = service.access_log  # until it has been told
+        self.began = 0.0
+        self.status = 0
+        self.sent = 0
         self._received = 0
         self._waited = 0.0
         self._waiter: asyncio.Future[None] | None = None
@@ -79,6 +86,7 @@ class Exchange(ABC):
                 self._end_content()
             elif not self._cancelled:
                 self._handler_cancelled()
+                self.report()
                 raise
         except Exception:
             logger.exception("%s %s failed", self.conn.method, self.conn.head.raw_path)
@@ -86,6 +94,26 @@ class Exchange(ABC):
             self._stop_timers()
             self.conn.receive = None  # nothing may keep the request alive but its handler
         self._handler_ended()
+        if self._log is not None:
+            self.report()
+
+    def report(self, error: RemoteProtocolError | None = None) -> None:
+        """Tell the access log, if there is one and it was not told: the exchange is over."""
+        log = self._log
+        if log is None:
+            return
+        self._log = None
+        details: dict[str, object] | None = None
+        if error is not None:
+            details = {"error": str(error)}
+        elif self.lost or (self.conn.disconnected and not self.complete):
+            details = {"disconnected": True}
+        elif not self.complete:
+            details = {"error": "the response is incomplete"}
+        log.ended(
+            self.conn, self.status, sent=self.sent, received=self._received, began=self.began,
+            details=details,
+        )  # fmt: skip
 
     # What the application calls
 
@@ -106,6 +134,9 @@ class Exchange(ABC):
         """
 
     # What the driver calls
+
+    complete: bool
+    """The response was handed over to its end."""
 
     @property
     @abstractmethod

@@ -22,6 +22,7 @@ class HTTP1Binding(ProtocolBinding):
     detection_read = 0
     alpn = ("http/1.1",)
     fed = True
+    tells = True
 
     def __init__(self, service: HTTPService) -> None:
         self.service = service
@@ -46,7 +47,7 @@ class HTTP1Binding(ProtocolBinding):
                 requested=seconds,
                 allowed=seconds,
             )
-        self.service.note_refusal(status, conn)
+        self.service.note_refusal(status, conn, error=why.value)
         fields = [(b"retry-after", b"1")] if status == 503 else []
         conn.send(render_refusal(status, why.value, self.service.date, fields=fields))
         conn.linger()

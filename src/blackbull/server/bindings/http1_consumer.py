@@ -15,6 +15,7 @@ from blackbull.abc import ConnectionView, Consumer
 from blackbull.connection import Connection
 from blackbull.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
 from blackbull.headers import Fields
+from blackbull.log.access import refusal_size
 from blackbull.native import NativeHandler
 from blackbull.protocol.http1 import (
     Data,
@@ -73,15 +74,16 @@ class HTTP1Consumer(Consumer):
     """
 
     __slots__ = (
-        "_begin", "_discarded", "_drained", "_gathered", "_idle_timeout", "_limited", "_out",
-        "_phase", "_queued", "_scheduled", "_serving", "_view", "at_eof", "exchange", "machine",
-        "service", "stopping", "write_paused",
+        "_begin", "_discarded", "_drained", "_gathered", "_idle_timeout", "_limited", "_log",
+        "_out", "_phase", "_queued", "_scheduled", "_serving", "_view", "at_eof", "exchange",
+        "machine", "service", "stopping", "write_paused",
     )  # fmt: skip
 
     def __init__(self, view: ConnectionView, service: HTTPService) -> None:
         self._view = view
         self.service = service
-        self._begin = service.app.begin
+        self._begin = service.begin
+        self._log = service.access_log
         self.machine = HTTP1Connection(
             service.parser if view.ssl is None else service.secure_parser
         )
@@ -196,6 +198,7 @@ class HTTP1Consumer(Consumer):
         served = False
         machine = self.machine
         view = self._view
+        log = self._log
         while not self.write_paused:
             try:
                 event = machine.next_event()
@@ -210,16 +213,20 @@ class HTTP1Consumer(Consumer):
                 break
             served = True
             conn = Connection(event, view)
+            began = 0.0 if log is None else log.now()
             if event.plain:
                 conn._content = b""
                 outcome = self._begin(conn)
                 if isinstance(outcome, Response):
-                    self._answer(outcome)
+                    answer = self._answer(outcome)
+                    if log is not None:
+                        log.answered(conn, answer, began)
                     continue
                 self.exchange = exchange = HTTP1Exchange(self, conn, content=b"")
+                exchange.began = began
                 exchange.run(outcome)
             else:
-                self._serve_unusual(conn, event)
+                self._serve_unusual(conn, event, began)
             if self.exchange is not None:
                 break
         self._serving = False
@@ -231,7 +238,7 @@ class HTTP1Consumer(Consumer):
         else:
             self.rearm()
 
-    def _serve_unusual(self, conn: Connection, head: HTTP1RequestHead) -> None:
+    def _serve_unusual(self, conn: Connection, head: HTTP1RequestHead, began: float) -> None:
         """Answer a request with content, an upgrade, HEAD, HTTP/1.0 or the last one."""
         machine = self.machine
         content = b""
@@ -245,16 +252,19 @@ class HTTP1Consumer(Consumer):
                 content, trailers = self._arrived_content()
             if machine.request_complete:
                 conn._content = content
-                if upgrades and self._upgrade(conn, upgrades):
+                if upgrades and self._upgrade(conn, upgrades, began):
                     return
         except RemoteProtocolError as error:
-            self.refuse(error)
+            self.refuse(error, conn)
             return
         outcome = self._begin(conn)
         if isinstance(outcome, Response):
-            self._answer(outcome)
+            answer = self._answer(outcome)
+            if self._log is not None:
+                self._log.answered(conn, answer, began)
             return
         self.exchange = exchange = HTTP1Exchange(self, conn, content=content, trailers=trailers)
+        exchange.began = began
         exchange.run(outcome)
 
     def _arrived_content(self) -> tuple[bytes, Fields]:
@@ -264,14 +274,17 @@ class HTTP1Consumer(Consumer):
         trailers = event.trailers if isinstance(event, EndOfMessage) else ()
         return parts[0] if len(parts) == 1 else b"".join(parts), trailers
 
-    def _answer(self, response: Response) -> None:
+    def _answer(self, response: Response) -> Response:
+        """Send *response*, or what is sent instead if it cannot be; return which."""
         try:
             self.write_response(response)
         except LocalProtocolError:
             logger.exception("a response cannot be sent")
-            self.write_response(FAILED)
+            response = FAILED
+            self.write_response(response)
         if self._gathered >= MAX_BATCH:
             self._flush()
+        return response
 
     def _discard(self, event: object) -> bool:
         """Read on past content that nobody wanted, unless it is too much."""
@@ -289,7 +302,7 @@ class HTTP1Consumer(Consumer):
         """As the application's ``begin``, when the server stops: the last request that has come."""
         if not self.machine.buffered:
             self.machine.keep_alive = False
-        return self.service.app.begin(conn)
+        return self.service.begin(conn)
 
     def _find_upgrades(self, head: HTTP1RequestHead) -> list[Upgrade]:
         """Return what the client would switch to and we know, by its preference."""
@@ -297,7 +310,7 @@ class HTTP1Consumer(Consumer):
         tokens = head.framing.upgrade.lower().split(b",")
         return [found for token in tokens if (found := known(token.strip(b" \t"))) is not None]
 
-    def _upgrade(self, conn: Connection, upgrades: Sequence[Upgrade]) -> bool:
+    def _upgrade(self, conn: Connection, upgrades: Sequence[Upgrade], began: float) -> bool:
         """Let one of *upgrades* have the request; False: none wants it."""
         for upgrade in upgrades:
             self.exchange = carrier = HTTP1Carrier(self, conn)
@@ -306,7 +319,9 @@ class HTTP1Consumer(Consumer):
                 return True
             self.exchange = None
             if isinstance(outcome, Response):
-                self._answer(outcome)
+                answer = self._answer(outcome)
+                if self._log is not None:
+                    self._log.answered(conn, answer, began)
                 return True
         return False
 
@@ -448,6 +463,8 @@ class HTTP1Consumer(Consumer):
             return
         logger.error("%s: the handler sent no response", exchange.conn.method)
         self.write_response(FAILED)
+        exchange.status = FAILED.status
+        exchange.complete = True
         self.response_completed()
 
     def exchange_failed(self, exchange: HTTP1Exchange) -> None:
@@ -456,8 +473,13 @@ class HTTP1Consumer(Consumer):
             self.exchange = None
             self._view.abort()
 
-    def refuse(self, error: RemoteProtocolError) -> None:
-        """Answer *error* and close, so that the client can read why."""
+    def refuse(self, error: RemoteProtocolError, conn: Connection | None = None) -> None:
+        """Answer *error* and close, so that the client can read why.
+
+        Args:
+            error: What the client did.
+            conn: The request, if its head was good and no exchange has it.
+        """
         if isinstance(error, LimitExceeded):
             self._record(error.limit, error.allowed, seen=error.seen)
         else:
@@ -465,8 +487,14 @@ class HTTP1Consumer(Consumer):
         data = self.machine.send_refusal(error, self.service.date)
         if data:
             exchange = self.exchange
-            conn = exchange.conn if exchange is not None else None
-            self.service.note_refusal(error.code or 400, self._view, conn=conn)
+            status = error.code or 400
+            if isinstance(exchange, HTTP1Exchange):
+                exchange.status = status
+                exchange.sent = refusal_size(error)
+            self.service.note_refusal(
+                status, self._view, conn=conn if exchange is None else exchange.conn,
+                error=error, begun=isinstance(exchange, HTTP1Exchange),
+            )  # fmt: skip
         self.exchange = None
         self._out.append(data)
         self._flush()

@@ -38,7 +38,9 @@ class HTTP1Exchange(Exchange):
         trailers: The trailer fields, if all of the content has arrived.
     """
 
-    __slots__ = ("_consumer", "_content", "_ended", "_request_trailers", "_trailers", "_whole")
+    __slots__ = (
+        "_consumer", "_content", "_ended", "_request_trailers", "_trailers", "_whole", "complete",
+    )  # fmt: skip
 
     def __init__(
         self, consumer: HTTP1Consumer, conn: Connection, *, content: bytes, trailers: Fields = ()
@@ -51,6 +53,7 @@ class HTTP1Exchange(Exchange):
         self._ended = False  # the last part of the content was handed over
         self._request_trailers = trailers
         self._trailers = False  # trailer fields were announced by the application
+        self.complete = False
 
     def run(self, handler: NativeHandler) -> None:
         """Start *handler* in a task."""
@@ -92,6 +95,7 @@ class HTTP1Exchange(Exchange):
             raise ClientDisconnected
         if message.__class__ is ResponseBody and message.more and consumer.exchange is self:
             consumer.write(consumer.machine.send_data(message.data))
+            self.sent += len(message.data)
             consumer.flush_soon()
             if self._beats:
                 self._beat()
@@ -103,9 +107,14 @@ class HTTP1Exchange(Exchange):
         machine = consumer.machine
         if isinstance(message, Response):
             consumer.write_response(message)
+            self.status = message.status
+            self.sent = len(message.body)
         else:
             consumer.write(self._render(message))
         if machine.response_complete:
+            self.complete = True
+            if self._log is not None:
+                self.report()
             self._stop_timers()
             consumer.response_completed()
             self.arrived()
@@ -125,13 +134,16 @@ class HTTP1Exchange(Exchange):
         machine = self._consumer.machine
         if isinstance(message, ResponseBody):
             data = machine.send_data(message.data)
+            self.sent += len(message.data)
             return data if message.more or self._trailers else data + machine.send_end()
         if isinstance(message, ResponseStart):
             self._trailers = message.trailers
             self._begin_content(message)
-            return machine.send_head(
+            head = machine.send_head(
                 message.status, message.fields, self.service.date, trailers=message.trailers
             )
+            self.status = message.status
+            return head
         if isinstance(message, ResponseTrailers):
             return machine.send_end(message.fields)
         if isinstance(message, InterimResponse):
@@ -150,6 +162,7 @@ class HTTP1Exchange(Exchange):
         self.lost = True
         self.conn.disconnected = True
         self._consumer.refuse(error)
+        self.report(error)
         self.arrived()
 
     def end_events(self) -> None:
@@ -183,6 +196,7 @@ class HTTP1Exchange(Exchange):
             return
         if not consumer.write_paused:
             consumer.write(consumer.machine.send_data(data))
+            self.sent += len(data)
             consumer.flush_soon()
         self._beat()
 

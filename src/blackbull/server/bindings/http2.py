@@ -29,6 +29,7 @@ class HTTP2Binding(ProtocolBinding):
     detection_read = 1
     alpn = ("h2",)
     fed = True
+    tells = True
 
     def __init__(self, service: HTTPService) -> None:
         self.service = service

@@ -13,6 +13,7 @@ from typing import Final
 from blackbull.abc import ConnectionView, Consumer
 from blackbull.connection import Connection
 from blackbull.errors import LocalProtocolError, RemoteProtocolError
+from blackbull.log.access import refusal_size
 from blackbull.native import ResponsePush
 from blackbull.protocol.http2 import (
     ConnectionFailed,
@@ -103,16 +104,17 @@ class HTTP2Consumer(Consumer):
     """
 
     __slots__ = (
-        "_arriving", "_begin", "_closed", "_complaints", "_queued", "_scheduled", "_serving",
-        "_stalls", "_time", "_tunnels", "_watch", "_windows", "at_eof", "handlers", "machine",
-        "send_buffer", "service", "stopping", "view", "write_paused",
+        "_arriving", "_begin", "_closed", "_complaints", "_log", "_queued", "_scheduled",
+        "_serving", "_stalls", "_time", "_tunnels", "_watch", "_windows", "at_eof", "handlers",
+        "machine", "send_buffer", "service", "stopping", "view", "write_paused",
     )  # fmt: skip
 
     def __init__(self, view: ConnectionView, service: HTTPService, *, parser: HeadParser) -> None:
         settings = service.settings
         self.view = view
         self.service = service
-        self._begin = service.app.begin
+        self._begin = service.begin
+        self._log = service.access_log
         self._time = service.loop.time
         self.machine = HTTP2Connection(parser)
         self.send_buffer = settings.h2_send_buffer
@@ -146,6 +148,7 @@ class HTTP2Consumer(Consumer):
             return
         self._serving = True
         begin = self._begin
+        log = self._log
         view = self.view
         for event in events:
             if event.__class__ is RequestReceived and event.ended and not event.head.protocol:
@@ -154,9 +157,11 @@ class HTTP2Consumer(Consumer):
                 conn.stream_id = event.stream_id
                 conn.priority = event.priority
                 conn._content = b""
+                if log is not None:
+                    conn.began = log.now()
                 outcome = begin(conn)
                 if isinstance(outcome, Response):
-                    self._answer(event.stream_id, outcome)
+                    self._answer(conn, outcome)
                 else:
                     exchange = HTTP2Exchange(self, conn, parts=[], whole=True)
                     self.handlers.start(exchange, outcome)
@@ -294,6 +299,8 @@ class HTTP2Consumer(Consumer):
         conn.machine = self.machine
         conn.stream_id = event.stream_id
         conn.priority = event.priority
+        if self._log is not None:
+            conn.began = self._log.now()
         return conn
 
     def _connect(self, conn: HTTP2Request, *, ended: bool) -> None:
@@ -301,7 +308,7 @@ class HTTP2Consumer(Consumer):
         stream_id = conn.stream_id
         upgrade = self.service.upgrades.get(conn.head.protocol)
         if upgrade is None or ended:
-            self._answer(stream_id, BAD_TUNNEL if ended else NO_TUNNEL)
+            self._answer(conn, BAD_TUNNEL if ended else NO_TUNNEL)
             return
         allowed = self.service.settings.h2_max_websockets
         if len(self._tunnels) >= allowed:
@@ -314,11 +321,11 @@ class HTTP2Consumer(Consumer):
         except RemoteProtocolError as error:
             self.forget_tunnel(tunnel)
             self._complaints.report(error)
-            self._send_refusal(stream_id, error)
+            self._send_refusal(stream_id, error, conn=conn)
             return
         if outcome is not True:
             self.forget_tunnel(tunnel)
-            self._answer(stream_id, outcome or NO_TUNNEL)
+            self._answer(conn, outcome or NO_TUNNEL)
 
     def _take_data(self, event: DataReceived) -> None:
         stream_id = event.stream_id
@@ -343,7 +350,7 @@ class HTTP2Consumer(Consumer):
             arrival.conn._content = content
             outcome = self._begin(arrival.conn)
             if isinstance(outcome, Response):
-                self._answer(stream_id, outcome)
+                self._answer(arrival.conn, outcome)
                 return
             exchange = HTTP2Exchange(
                 self, arrival.conn, parts=[content], whole=True, trailers=event.trailers
@@ -359,13 +366,14 @@ class HTTP2Consumer(Consumer):
 
     def _take_refusal(self, event: RequestRefused) -> None:
         stream_id = event.stream_id
-        self._arriving.pop(stream_id, None)
+        arrival = self._arriving.pop(stream_id, None)
         exchange = self.handlers.open.get(stream_id)
         if exchange is not None:
             exchange.refuse(event.error)
         else:
             self._complaints.report(event.error)
-            self._send_refusal(stream_id, event.error)
+            conn = None if arrival is None else arrival.conn
+            self._send_refusal(stream_id, event.error, conn=conn)
 
     def _begin_incomplete(self) -> None:
         """Begin the requests whose content is still on its way."""
@@ -374,7 +382,7 @@ class HTTP2Consumer(Consumer):
         for stream_id, arrival in arriving.items():
             outcome = self._begin(arrival.conn)
             if isinstance(outcome, Response):
-                self._answer(stream_id, outcome)
+                self._answer(arrival.conn, outcome)
                 self._stop_later(stream_id)
                 continue
             self._windows.open(stream_id)
@@ -382,18 +390,26 @@ class HTTP2Consumer(Consumer):
             exchange = HTTP2Exchange(self, arrival.conn, parts=parts, whole=False)
             self.handlers.start(exchange, outcome)
 
-    def _answer(self, stream_id: int, response: Response) -> None:
+    def _answer(self, conn: HTTP2Request, response: Response) -> None:
         try:
-            self.send_response(stream_id, response)
+            self.send_response(conn.stream_id, response)
         except LocalProtocolError:
             logger.exception("a response cannot be sent")
-            self.send_response(stream_id, FAILED)
+            response = FAILED
+            self.send_response(conn.stream_id, response)
+        if self._log is not None:
+            self._log.answered(conn, response, conn.began)
 
     def _send_refusal(
-        self, stream_id: int, error: RemoteProtocolError, *, conn: Connection | None = None
+        self,
+        stream_id: int,
+        error: RemoteProtocolError,
+        *,
+        conn: Connection | None = None,
+        begun: bool = False,
     ) -> None:
         if error.code >= 400 and not self.machine.response_started(stream_id):
-            self.service.note_refusal(error.code, self.view, conn=conn)
+            self.service.note_refusal(error.code, self.view, conn=conn, error=error, begun=begun)
         self.machine.send_refusal(stream_id, error, date=self.service.date_value)
         self._stop_later(stream_id)
 
@@ -479,7 +495,7 @@ class HTTP2Consumer(Consumer):
         pushed._content = b""
         outcome = self._begin(pushed)
         if isinstance(outcome, Response):
-            self._answer(event.stream_id, outcome)
+            self._answer(pushed, outcome)
         else:
             exchange = HTTP2Exchange(self, pushed, parts=[], whole=True)
             self.handlers.start(exchange, outcome)
@@ -488,7 +504,10 @@ class HTTP2Consumer(Consumer):
         """Answer *error* instead of whatever the application has in mind."""
         self.handlers.forget(exchange.stream_id)
         self._complaints.report(error, path=exchange.conn.path)
-        self._send_refusal(exchange.stream_id, error, conn=exchange.conn)
+        if error.code >= 400 and not self.machine.response_started(exchange.stream_id):
+            exchange.status = error.code
+            exchange.sent = refusal_size(error)
+        self._send_refusal(exchange.stream_id, error, conn=exchange.conn, begun=True)
         self.flush_soon()
 
     def response_completed(self, exchange: HTTP2Exchange) -> None:
@@ -515,6 +534,8 @@ class HTTP2Consumer(Consumer):
             else:
                 logger.error("%s: the handler sent no response", exchange.conn.method)
                 self.send_response(stream_id, FAILED)
+                exchange.status = FAILED.status
+                exchange.complete = True
             self.flush_soon()
         self.handlers.ended()
 

@@ -43,14 +43,16 @@ class HTTP2Request(Connection):
         machine: The connection's machine.
         stream_id: The stream's number.
         priority: How urgent the client says the response is.
+        began: When it arrived, by the access log's clock; set where there is one.
     """
 
-    __slots__ = ("machine", "priority", "stream_id")
+    __slots__ = ("began", "machine", "priority", "stream_id")
 
     head: HTTP2RequestHead
     machine: HTTP2Connection
     stream_id: int
     priority: Priority
+    began: float
 
     @property
     def extensions(self) -> dict[str, dict[str, object]]:
@@ -127,6 +129,8 @@ class HTTP2Exchange(Exchange):
         self._late: asyncio.TimerHandle | None = None
         self.complete = False
         self.waits_since = 0.0
+        if self._log is not None:
+            self.began = conn.began
 
     def run(self, handler: NativeHandler) -> None:
         """Start *handler* in a task; content that is all there belongs to the application now."""
@@ -159,6 +163,7 @@ class HTTP2Exchange(Exchange):
         if isinstance(message, ResponseBody):
             end = not (message.more or self._trailers)
             waiting = consumer.machine.send_data(self.stream_id, message.data, end=end)
+            self.sent += len(message.data)
             if end:
                 self._complete()
                 return
@@ -171,6 +176,8 @@ class HTTP2Exchange(Exchange):
                 await asyncio.sleep(0)  # nobody reads the content: nothing else makes it wait
         elif isinstance(message, Response):
             consumer.send_response(self.stream_id, message)
+            self.status = message.status
+            self.sent = len(message.body)
             self._complete()
         else:
             self._send_other(message)
@@ -181,6 +188,7 @@ class HTTP2Exchange(Exchange):
         if isinstance(message, ResponseStart):
             date = self.service.date_value
             machine.send_head(self.stream_id, message.status, message.fields, date)
+            self.status = message.status
             self._trailers = message.trailers
             self._begin_content(message)
             if consumer.at_eof:
@@ -230,6 +238,8 @@ class HTTP2Exchange(Exchange):
         super().disconnected()
         self._parts.clear()
         self.relieve()
+        if self.task is None:  # and none will be
+            self.report()
 
     def refuse(self, error: RemoteProtocolError) -> None:
         self.lost = True
@@ -237,6 +247,7 @@ class HTTP2Exchange(Exchange):
         self._parts.clear()
         if not self.complete:
             self._consumer.refuse(self, error)
+            self.report(error)
         self.arrived()
         self.relieve()
 
@@ -262,6 +273,7 @@ class HTTP2Exchange(Exchange):
             return
         if machine.is_open(self.stream_id) and not machine.queued(self.stream_id):
             machine.send_data(self.stream_id, data)
+            self.sent += len(data)
             self._consumer.flush_soon()
         self._beat()
 
@@ -273,6 +285,8 @@ class HTTP2Exchange(Exchange):
 
     def _complete(self) -> None:
         self.complete = True
+        if self._log is not None:
+            self.report()
         self._stop_timers()
         self._parts.clear()
         self._consumer.response_completed(self)

@@ -16,11 +16,13 @@ from blackbull.config import Settings
 from blackbull.connection import Connection
 from blackbull.limits import LimitOverrides, RequestLimits
 from blackbull.log import LimitLog
+from blackbull.log.access import AccessLog
 from blackbull.native import FindLimits, NativeApp, find_limits
 from blackbull.observer import Observer, tell
 from blackbull.protocol.head import BodyLimit, RequestHead
 from blackbull.protocol.http1 import HeadParser, HTTP1Limits
 
+from .request_ids import Begin, with_request_ids
 from .upgrade import Upgrade
 
 logger = logging.getLogger("blackbull.server")
@@ -44,8 +46,10 @@ class HTTPService:
         limits: Where limits that fire are recorded.
         leaving: How the server ends.
         observers: Who is told what the server itself refuses.
+        access_log: Takes what there is to say of every exchange; None: nobody wants to know.
 
     Attributes:
+        access_log: As above.
         context: Where callbacks run that belong to no request.
         date: The ``date`` field line and the empty line that ends a head; made every second.
         date_value: The value of the ``date`` field.
@@ -56,9 +60,9 @@ class HTTPService:
     """
 
     __slots__ = (
-        "_merged", "_parsers", "_ticker", "app", "context", "date", "date_value", "find_limits",
-        "leaving", "limit_log", "loop", "observers", "parser", "request_limits", "secure_parser",
-        "settings", "tasks", "upgrades",
+        "_merged", "_parsers", "_ticker", "access_log", "app", "context", "date", "date_value",
+        "find_limits", "leaving", "limit_log", "loop", "observers", "parser", "request_limits",
+        "secure_parser", "settings", "tasks", "upgrades",
     )  # fmt: skip
 
     def __init__(
@@ -70,8 +74,10 @@ class HTTPService:
         limits: LimitLog,
         leaving: Leaving | None = None,
         observers: Sequence[Observer] = (),
+        access_log: AccessLog | None = None,
     ) -> None:
         self.app = app
+        self.access_log = access_log
         self.settings = settings
         self.loop = loop
         self.limit_log = limits
@@ -103,10 +109,32 @@ class HTTPService:
         self.date = b"\r\ndate: " + self.date_value + b"\r\n\r\n"
         self._ticker = self.loop.call_later(1.0 - now % 1.0, self._tick)
 
+    @property
+    def begin(self) -> Begin:
+        """What answers a request: the application's own, or what stands around it."""
+        begin = self.app.begin
+        return with_request_ids(begin) if self.settings.request_ids else begin
+
     def note_refusal(
-        self, status: int, view: ConnectionView, *, conn: Connection | None = None
+        self,
+        status: int,
+        view: ConnectionView,
+        *,
+        conn: Connection | None = None,
+        error: object = "",
+        begun: bool = False,
     ) -> None:
-        """Tell the observers that the server itself answers *status*, to *conn* if it has one."""
+        """Tell whoever wants to know that the server itself answers *status*.
+
+        Args:
+            status: What is answered.
+            view: The connection.
+            conn: The request, if its head was good.
+            error: Why.
+            begun: The application has been asked: the exchange tells the access log itself.
+        """
+        if self.access_log is not None and not begun:
+            self.access_log.refused(view, conn, status, protocol=view.protocol, error=str(error))
         tell(
             self.observers,
             lambda each: each.refused(status, view.protocol, peer=view.peername, conn=conn),

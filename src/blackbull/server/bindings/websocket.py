@@ -98,7 +98,7 @@ class WebSocketUpgrade(Upgrade):
     def _open(self, conn: Connection, carrier: Carrier, handshake: Handshake) -> Response | bool:
         conn.type = "websocket"
         conn._content = b""
-        outcome = self.service.app.begin(conn)
+        outcome = self.service.begin(conn)
         if isinstance(outcome, Response):
             return outcome
         session = WebSocketSession(self, conn, carrier=carrier, handshake=handshake)

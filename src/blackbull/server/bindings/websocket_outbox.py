@@ -27,16 +27,18 @@ class Outbox:
         machine: Makes frames of messages.
 
     Attributes:
+        bytes: What was written.
         fed: Something is arriving: whatever is put in leaves when that is done.
         machine: As above.
+        messages: How many were put in.
         parts: The frames, in order, or pieces of them.
         paused: The client does not read.
         stream: Where they go; None until the WebSocket is open.
     """
 
     __slots__ = (
-        "_drained", "_gathered", "_scheduled", "_upgrade", "fed", "machine", "parts", "paused",
-        "stream",
+        "_drained", "_gathered", "_scheduled", "_upgrade", "bytes", "fed", "machine", "messages",
+        "parts", "paused", "stream",
     )  # fmt: skip
 
     def __init__(self, upgrade: WebSocketUpgrade, machine: WebSocketConnection) -> None:
@@ -44,8 +46,10 @@ class Outbox:
         self._drained: asyncio.Future[None] | None = None
         self._gathered = 0
         self._scheduled = False
+        self.bytes = 0
         self.fed = False
         self.machine = machine
+        self.messages = 0
         self.parts: list[bytes] = []
         self.paused = False
         self.stream: ByteStream | None = None
@@ -60,6 +64,7 @@ class Outbox:
         Raises:
             UnicodeEncodeError: text with a lone surrogate.
         """
+        self.messages += 1
         if frames is not None:
             frame = self.machine.send_shared(payload, frames)
             self.parts.append(frame)
@@ -71,7 +76,7 @@ class Outbox:
         else:
             pieces = self.machine.send_parts(payload)
             self.parts.extend(pieces)
-            self._gathered += len(pieces[1])
+            self._gathered += sum(map(len, pieces))
         if self._gathered >= MAX_BATCH:
             self.flush()
         elif not self.fed and not self._scheduled:
@@ -95,6 +100,7 @@ class Outbox:
         stream = self.stream
         if not parts or stream is None:
             return
+        self.bytes += self._gathered
         if len(parts) == 1:
             data = parts[0]
             parts.clear()

@@ -27,6 +27,7 @@ from blackbull.errors import (
     RemoteProtocolError,
     WebSocketDisconnect,
 )
+from blackbull.log.access import AccessLog
 from blackbull.messages import (
     PreparedMessage,
     Receive,
@@ -93,9 +94,10 @@ class WebSocketSession(Consumer):
     """
 
     __slots__ = (
-        "_agreement", "_carrier", "_complaints", "_direct", "_end", "_handshake", "_heard_at",
-        "_held", "_inbox", "_machine", "_outbox", "_paused", "_rate", "_state", "_stopping",
-        "_stream", "_time", "_told", "_upgrade", "_wakeup", "_watch", "conn", "task",
+        "_agreement", "_began", "_bytes", "_carrier", "_complaints", "_direct", "_end",
+        "_handshake", "_heard_at", "_held", "_inbox", "_log", "_machine", "_messages", "_outbox",
+        "_paused", "_rate", "_state", "_status", "_stopping", "_stream", "_time", "_told",
+        "_upgrade", "_wakeup", "_watch", "conn", "task",
     )  # fmt: skip
 
     def __init__(
@@ -127,6 +129,11 @@ class WebSocketSession(Consumer):
         self._stopping = False
         self._told = False  # the handler knows about the end
         self._complaints: Complaints | None = None  # from when it is open
+        self._log = log = upgrade.service.access_log  # until it has been told
+        self._began = 0.0 if log is None else log.now()
+        self._status = 0
+        self._messages = 0  # that were received
+        self._bytes = 0
         self.conn = conn
         self.task: asyncio.Task[None] | None = None
 
@@ -166,6 +173,8 @@ class WebSocketSession(Consumer):
             self._close(code)
         elif self._state == _ASKED:
             carrier = self._carrier
+            if refusal is not None:
+                self._status = refusal.status
             self._finish(ABNORMAL)
             if carrier is not None and refusal is not None:
                 carrier.refuse(refusal)
@@ -291,6 +300,7 @@ class WebSocketSession(Consumer):
             self._machine.limit_messages(message.max_message_size)
         self._stream = self._outbox.stream = stream
         self._state = _OPEN
+        self._status = 200 if self.conn.head.http_version == "2" else 101
         self._direct = agreement is None
         self._carrier = self._handshake = None
         self._heard_at = self._time()
@@ -305,6 +315,7 @@ class WebSocketSession(Consumer):
         if self._state != _ASKED or carrier is None:
             raise self._not_asked("a refusal")
         carrier.refuse(response)
+        self._status = response.status
         self._finish(ABNORMAL)
 
     def _close(self, code: int, reason: str = "") -> None:
@@ -323,6 +334,7 @@ class WebSocketSession(Consumer):
     def data_received(self, data: bytes) -> None:
         """Queue messages, answer pings, and let the handler go on."""
         self._heard_at = self._time()
+        self._bytes += len(data)
         outbox = self._outbox
         outbox.fed = True
         upgrade = self._upgrade
@@ -335,6 +347,7 @@ class WebSocketSession(Consumer):
             events = machine.receive(data, upgrade.depth)
             self._held = len(data)
             if machine.messages_only and len(events) < upgrade.depth:
+                self._messages += len(events)
                 inbox.extend(cast("list[str]", events))
             else:
                 self._sort(events)
@@ -468,6 +481,7 @@ class WebSocketSession(Consumer):
             elif machine.messages_only:
                 self._held += sum(map(len, cast("list[bytes]", events)))
             if machine.messages_only:
+                self._messages += len(events)
                 inbox.extend(cast("list[bytes]", events))
             else:
                 self._sort(events)
@@ -479,6 +493,7 @@ class WebSocketSession(Consumer):
         for event in events:
             if isinstance(event, str | bytes):
                 self._inbox.append(event)
+                self._messages += 1
                 self._held += len(event)
             else:
                 self._on_control(event)
@@ -581,6 +596,8 @@ class WebSocketSession(Consumer):
 
     def _finish(self, code: int, reason: str = "") -> None:
         """Nothing more is sent or received: tell the handler."""
+        if self._log is not None:
+            self._report(self._log, code, reason)
         self._state = _CLOSED
         self._direct = False
         self._carrier = self._handshake = None
@@ -595,6 +612,24 @@ class WebSocketSession(Consumer):
         self._outbox.wake()
         if not self._outbox.fed:
             self._wakeup.wake()
+
+    def _report(self, log: AccessLog, code: int, reason: str) -> None:
+        """Tell the access log: the WebSocket is closed, or will not be opened."""
+        self._log = None
+        outbox = self._outbox
+        details: dict[str, object] = {"protocol": "websocket"}
+        if self._stream is not None:
+            details["close_code"] = code
+            if reason:
+                details["close_reason"] = reason
+            details["messages_received"] = self._messages
+            details["messages_sent"] = outbox.messages
+        if code == ABNORMAL and (self._stream is not None or not self._status):
+            details["disconnected"] = True
+        log.ended(
+            self.conn, self._status, sent=outbox.bytes, received=self._bytes, began=self._began,
+            details=details,
+        )  # fmt: skip
 
     def _not_open(self) -> Exception:
         if self._state == _ASKED:

@@ -214,7 +214,9 @@ class MetricsExtension(Extension["BlackBull"]):
             async with asyncio.timeout(COLLECT_SECONDS):
                 posted = await worker.collect()
         except (TransportError, TimeoutError) as error:
-            logger.warning("the figures of the other workers are missing: %s", error or "too late")
+            logger.warning(
+                "the figures of the other workers are missing: %s", str(error) or "too late"
+            )
             posted = []
         for figures in posted:
             merged.add_posted(figures)

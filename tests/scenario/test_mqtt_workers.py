@@ -32,14 +32,20 @@ PROGRAM = """
 import os, sys
 
 from blackbull import BlackBull, EventSourceResponse
-from blackbull.mqtt import MQTTExtension
+from blackbull.mqtt import AsyncAPIExtension, MQTTExtension
 
 app = BlackBull()
 mqtt = app.add_extension(MQTTExtension(port={port}, websocket_path="/mqtt"))
+app.add_extension(AsyncAPIExtension())
 
 
 def say(*words):
     sys.stderr.write(" ".join(map(str, words)) + "\\n")  # at once: several write there
+
+
+@app.on_startup
+async def online():
+    await mqtt.publish(f"online/{{app.worker.index}}", b"yes", retain=True)
 
 
 @app.route(path="/who")
@@ -80,6 +86,11 @@ async def accepted(event):
 
 app.run(port=0)
 """
+
+
+def document(running: Program, index: int) -> dict[str, int]:
+    with closing(reach(running, index)) as line:
+        return line.ask("/asyncapi.json")
 
 
 def program(directory: Path, *, port: int | None) -> Program:
@@ -183,6 +194,14 @@ async def websocket(line: Line) -> AsyncIterator[ClientConnection]:
         yield opened
 
 
+def test_what_workers_publish_while_they_start_is_not_lost(own: Program) -> None:
+    said = subprocess.run(
+        ["mosquitto_sub", "-p", mqtt_port(own), "-t", "online/+", "-C", "2", "-v"],
+        capture_output=True, text=True, check=True, timeout=WAIT, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert sorted(said.stdout.splitlines()) == ["online/0 yes", "online/1 yes"]
+
+
 def test_publishing_in_another_worker_reaches_clients_and_runs_taps_once(own: Program) -> None:
     with closing(reach(own, 1)) as line:
         assert line.ask("/publish?topic=tapped/a", b"before") == {"reached": 0}
@@ -205,6 +224,21 @@ def test_handlers_of_every_worker_follow_what_clients_publish(own: Program, inde
         publish(own, "followed", f"for {index}")
         assert stream.readline() == b"\n"
         assert stream.readline() == f"data: for {index}\n".encode()
+
+
+def test_every_worker_documents_the_same(own: Program) -> None:
+    first, second = document(own, 0), document(own, 1)
+    assert first == second
+    assert "tapped/#" in json.dumps(first)
+
+
+def test_figures_of_the_broker_are_followed_from_other_workers(own: Program) -> None:
+    with closing(reach(own, 1)) as line:
+        line.http.request("GET", "/stream?topic=$SYS/broker/version")
+        stream = line.http.getresponse()
+        assert stream.readline() == b"data: ready\n"
+        assert stream.readline() == b"\n"
+        assert stream.readline().startswith(b"data: blackbull version")
 
 
 async def test_websocket_at_another_worker_is_one_client_among_all(own: Program) -> None:

@@ -54,6 +54,7 @@ class WorkerBinding(ProtocolBinding):
     fed = True
     stateful = True
     shared = False
+    tells = True  # the worker that has accepted a client logs that
 
     def __init__(self, running: Callable[[], BrokerActor | None]) -> None:
         self._running = running

@@ -27,10 +27,13 @@ class Desk:
     Attributes:
         owner: The process that does what must be done once; it stays the owner until it has
             let go of that or has ended.
+        next_owner: The process that was ready last to be the owner: it is reached in its place
+            while there is none, as when all are starting.
     """
 
     def __init__(self, held: HeldSockets) -> None:
         self.owner: Process | None = None
+        self.next_owner: Process | None = None
         self._held = held
         self._ledger = Ledger()
         self._lent: dict[tuple[Key, int], Process] = {}
@@ -57,6 +60,8 @@ class Desk:
         self._ledger.end(process.pid)
         if self.owner is process:
             self.owner = None
+        if self.next_owner is process:
+            self.next_owner = None
         for lent, borrower in list(self._lent.items()):
             if borrower is process:
                 del self._lent[lent]
@@ -121,6 +126,8 @@ class Desk:
         answer: dict[str, object] = {"id": message.content.get("id")}
         owner, protocol = self.owner, message.text("protocol")
         if owner is None or owner.state is not State.SERVING:
+            owner = self.next_owner
+        if owner is None or owner.state not in {State.READY, State.SERVING}:
             process.channel.send("no owner", answer)
             return
         if protocol not in owner.protocols:

@@ -312,6 +312,8 @@ class Supervisor:
                     self._desk.answer(process, message)
 
     def _became_ready(self, slot: Slot) -> None:
+        if slot.index == 0:
+            self._desk.next_owner = slot.coming
         if slot.generation is self._current:
             self._admit(slot)
         elif slot.generation is self._coming and slot.generation.ready:

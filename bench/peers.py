@@ -92,6 +92,12 @@ def uvicorn(app: str, *options: str) -> tuple[str, ...]:
     )
 
 
+def uvicorn_logging(app: str) -> tuple[str, ...]:
+    """Return the command that serves *app* with uvicorn and the access log that it has."""
+    silent = ("--no-access-log", "--log-level", "warning")
+    return tuple(word for word in uvicorn(app) if word not in silent)
+
+
 def granian(interface: str, app: str) -> tuple[str, ...]:
     """Return the command that serves *app* with granian."""
     return (
@@ -108,7 +114,7 @@ HYPERCORN = (
     *("--bind", "127.0.0.1:{port}", "--workers", "1", "--worker-class", "uvloop"),
     *("--log-level", "WARNING"),
 )
-OURS_ENVIRONMENT = {"PYTHONPATH": str(SOURCE)}
+OURS_ENVIRONMENT = {"PYTHONPATH": str(SOURCE), "BB_ACCESS_LOG": "0"}
 OURS_IMPORT = "from blackbull import BlackBull"
 CERTFILE = ("--certfile", "{certificate}", "--keyfile", "{key}")
 SSL_CERTFILE = ("--ssl-certfile", "{certificate}", "--ssl-keyfile", "{key}")
@@ -167,9 +173,25 @@ HTTP_PEERS = (
         environment=OURS_ENVIRONMENT,
     ),
     Peer(
+        "ours-logging",
+        "BlackBull, access log",
+        ours(),
+        ("uvloop",),
+        OURS_IMPORT,
+        ours=True,
+        environment={**OURS_ENVIRONMENT, "BB_ACCESS_LOG": "1"},
+    ),
+    Peer(
         "uvicorn",
         "uvicorn, raw ASGI",
         uvicorn("asgi_raw"),
+        ("uvicorn", "httptools", "uvloop"),
+        "import uvicorn",
+    ),
+    Peer(
+        "uvicorn-logging",
+        "uvicorn, raw ASGI, access log",
+        uvicorn_logging("asgi_raw"),
         ("uvicorn", "httptools", "uvloop"),
         "import uvicorn",
     ),

@@ -267,12 +267,19 @@ PLAIN_WORD: Final = re.compile(r"[\w.:/+@%-]+")
 
 
 def said(record: logging.LogRecord) -> str:
-    """Return the record's message on one line, without control characters."""
+    """Return the record's message, without control characters; further lines are indented."""
     text = record.getMessage()
-    return text if text.isprintable() else "".join(map(_visible, text))
+    return text if text.isprintable() else indented(text)
+
+
+def indented(text: str) -> str:
+    """Return *text* so that none of its lines but the first looks like the begin of a record."""
+    return "".join(map(_visible, text))
 
 
 def _visible(character: str) -> str:
+    if character == "\n":
+        return "\n    "
     return character if character.isprintable() else escape(character)
 
 
@@ -282,15 +289,8 @@ def with_traceback(formatter: logging.Formatter, record: logging.LogRecord, text
         record.exc_text = formatter.formatException(record.exc_info)
     for more in (record.exc_text, record.stack_info):
         if more:
-            text = f"{text}\n{CONTROL.sub(_escape_control, more)}"
+            text += indented(f"\n{more}")
     return text
-
-
-CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
-
-def _escape_control(found: re.Match[str]) -> str:
-    return escape(found[0])
 
 
 def as_json(told: dict[str, object]) -> str:

@@ -212,18 +212,19 @@ def test_json_record_has_what_its_caller_added() -> None:
 def test_record_with_a_traceback_shows_it(formatter: RecordFormatter) -> None:
     made = record()
     try:
-        raise ValueError("with \x1b[31m colour")
+        raise ValueError("with \x1b[31m colour\n2026-01-01 forged")
     except ValueError:
         made.exc_info = sys.exc_info()
     text = formatter.format(made)
     assert "ValueError: with " in text
     assert "\x1b[31m colour" not in text
     assert made.getMessage() in text
+    assert "\n2026" not in text
 
 
-def test_plain_record_is_one_line_without_control_characters() -> None:
+def test_plain_record_has_no_control_characters_and_its_further_lines_are_indented() -> None:
     text = PlainFormatter().format(record("a\nb\x1b[0m %s", "c\r"))
-    assert text.partition(" ")[2] == "WARNING blackbull.x: a\\x0ab\\x1b[0m c\\x0d"
+    assert text.partition(" ")[2] == "WARNING blackbull.x: a\n    b\\x1b[0m c\\x0d"
 
 
 def test_colored_line_is_the_plain_one_once_colours_are_off() -> None:

@@ -65,7 +65,7 @@ def application() -> BlackBull:
     """An application with a handler of each kind."""
     app = BlackBull()
     left = asyncio.Event()
-    app.add_extension(MQTTExtension(port=0))
+    app.add_extension(MQTTExtension(port=0, websocket_path="/mqtt"))
 
     @app.route(path="/")
     async def index() -> str:
@@ -397,6 +397,18 @@ async def test_mqtt_connection_leaves_one_record() -> None:
     assert isinstance(told["response_bytes"], int)
     assert told["response_bytes"] > 20
     assert 'client_id="c\\u202e\\"1"' in str(told["line"])
+
+
+async def test_mqtt_over_websocket_leaves_the_websockets_record_with_the_client_in_it() -> None:
+    async with serving() as (server, records):
+        async with aiomqtt.Client(
+            "127.0.0.1", server.port or 0, identifier="c", transport="websockets",
+            websocket_path="/mqtt",
+        ) as user:  # fmt: skip
+            await user.publish("a/b", b"12345", qos=1)
+        told = await records.next()
+    assert (told["protocol"], told["path"], told["client_id"]) == ("websocket", "/mqtt", "c")
+    assert records.all == []
 
 
 @pytest.mark.parametrize(

@@ -327,3 +327,59 @@ def test_as_request_message_both_shapes_are_ours() -> None:
     assert as_request_message({"type": "http.disconnect"}) == RequestDisconnected()
     with pytest.raises(ValueError, match=r"websocket\.receive"):
         as_request_message({"type": "websocket.receive"})
+
+
+def test_log_adds_fields_to_the_one_record() -> None:
+    conn = Connection(RequestHead("GET", "/"), KnownEndpoint())
+    conn.log(a=1)
+    conn.state["access_log"].b = 2  # type: ignore[attr-defined]
+    conn.log(a=3)
+    assert vars(conn.state["access_log"]) == {"a": 3, "b": 2}
+
+
+@pytest.mark.parametrize("name", ["status", "path", "level", "message", "args"])
+def test_log_refuses_names_that_are_taken(name: str) -> None:
+    conn = Connection(RequestHead("GET", "/"), KnownEndpoint())
+    with pytest.raises(ValueError, match=f"has a field '{name}' of its own: choose another name"):
+        conn.log(**{name: 1})
+
+
+def test_log_of_a_hosted_request_needs_no_state_of_ours() -> None:
+    state: dict[str, object] = {}
+    conn = Connection.from_scope({"type": "http", "method": "GET", "path": "/", "state": state})
+    conn.log(a=1)
+    assert vars(state["access_log"]) == {"a": 1}
+
+
+def test_state_is_empty_until_something_is_left_there() -> None:
+    conn = Connection(RequestHead("GET", "/"), KnownEndpoint())
+    assert conn.state == {}
+    assert conn.state.get("access_log") is None
+    with pytest.raises(KeyError):
+        conn.state["other"]
+
+
+def test_request_id_is_made_once_and_is_different_each_time() -> None:
+    first, second = (Connection(RequestHead("GET", "/"), KnownEndpoint()) for _ in range(2))
+    assert first.request_id == first.request_id
+    assert first.request_id != second.request_id
+    assert first.request_id.replace("-", "").isalnum()
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [(b"abc", True), (b"A.b_c~1:2/3+4=5@6-7", True), (b"x" * 128, True), (b"x" * 129, False),
+     (b"", False), (b"a b", False), (b'"', False), (b"a\xff", False), (b"a\x1b", False)],
+)  # fmt: skip
+def test_request_id_of_the_client_is_kept_if_it_is_sane(given: bytes, kept: bool) -> None:
+    head = RequestHead("GET", "/", fields=((b"x-request-id", given),))
+    assert (Connection(head, KnownEndpoint()).request_id == given.decode("latin-1")) is kept
+
+
+def test_trace_is_what_a_valid_traceparent_says() -> None:
+    value = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    head = RequestHead("GET", "/", fields=((b"traceparent", value),))
+    trace = Connection(head, KnownEndpoint()).trace
+    assert trace is not None
+    assert (trace.trace_id[:4], trace.span_id[:4], trace.sampled) == ("0af7", "b7ad", True)
+    assert Connection(RequestHead("GET", "/"), KnownEndpoint()).trace is None

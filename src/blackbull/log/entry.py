@@ -10,6 +10,7 @@ from typing import Final, Protocol, TypeAlias
 
 from ..protocol.head import RequestHead
 from ..protocol.trace_context import find_traceparent
+from .context import REQUEST_ID, SANE
 
 Address: TypeAlias = tuple[str, int | None]
 
@@ -128,6 +129,8 @@ def _describe_fields(head: RequestHead, told: dict[str, object]) -> None:
             told.setdefault(key, value[:MAX_VALUE].decode("latin-1"))
         elif name == b"traceparent":
             traced = True
+        elif name == REQUEST_ID and SANE.fullmatch(value):
+            told.setdefault("request_id", value.decode())
     trace = find_traceparent(head.fields) if traced else None
     if trace is not None:
         told["trace_id"] = trace.trace_id

@@ -4,9 +4,32 @@ from __future__ import annotations
 
 from blackbull.connection import Connection, KnownEndpoint
 from blackbull.log.entry import Details, Entry
+from blackbull.log.thread import Desk, Item
 from blackbull.protocol.head import RequestHead
 
 PEER = KnownEndpoint(("192.0.2.7", 4711))
+
+
+class Pile(Desk):
+    """Keeps what it gets, until somebody empties it."""
+
+    def __init__(self) -> None:
+        self.items: list[Item] = []
+        self.lost = 0
+        self.closed = False
+
+    def put(self, item: Item) -> None:
+        self.items.append(item)
+
+    def lose(self, count: int) -> None:
+        self.lost += count
+
+    def close(self, timeout: float) -> None:
+        self.closed = True
+
+    @property
+    def sizes(self) -> list[int]:
+        return [len(item) for item in self.items]
 
 
 def request(

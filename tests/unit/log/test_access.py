@@ -13,31 +13,8 @@ from blackbull.config import Settings
 from blackbull.log.access import AccessLog, open_access_log
 from blackbull.log.context import RequestIdFilter
 from blackbull.log.handler import BatchWriteHandler
-from blackbull.log.thread import Desk, Item
 from blackbull.response import Response
-from tests.unit.log.entries import PEER, entry, request
-
-
-class Pile(Desk):
-    """Keeps what it gets, until somebody empties it."""
-
-    def __init__(self) -> None:
-        self.items: list[Item] = []
-        self.lost = 0
-        self.closed = False
-
-    def put(self, item: Item) -> None:
-        self.items.append(item)
-
-    def lose(self, count: int) -> None:
-        self.lost += count
-
-    def close(self, timeout: float) -> None:
-        self.closed = True
-
-    @property
-    def sizes(self) -> list[int]:
-        return [len(item) for item in self.items]
+from tests.unit.log.entries import PEER, Pile, entry, request
 
 
 class Keeping(logging.Handler):

@@ -13,12 +13,14 @@ from blackbull import BlackBull
 from blackbull.config import Settings
 from blackbull.connection import Connection
 from blackbull.log import LimitLog
+from blackbull.log.access import AccessLog
 from blackbull.native import Receive, Send
 from blackbull.protocol.http1 import HeadParser, HTTP1RequestHead
 from blackbull.response import Response
 from blackbull.server.bindings.http1 import HTTP1Binding
 from blackbull.server.bindings.service import EAGER, HTTPService
 from blackbull.transport.memory import MemoryConnection
+from tests.unit.log.entries import Pile
 
 GET = b"GET /hello HTTP/1.1\r\nhost: a\r\naccept: */*\r\nconnection: keep-alive\r\n\r\n"
 
@@ -96,12 +98,14 @@ class Recording(MemoryConnection):
         super().send_parts(parts)
 
 
-async def connect(app: object) -> tuple[Recording, HTTPService]:
+async def connect(
+    app: object, *, access_log: AccessLog | None = None
+) -> tuple[Recording, HTTPService]:
     """Return a connection that *app* serves, after a first request."""
     if isinstance(app, BlackBull):
         await app.startup()
     loop = asyncio.get_running_loop()
-    service = HTTPService(app, Settings(), loop=loop, limits=LimitLog())
+    service = HTTPService(app, Settings(), loop=loop, limits=LimitLog(), access_log=access_log)
     view = Recording()
     await HTTP1Binding(service).serve(view)
     view.feed(GET)
@@ -148,6 +152,27 @@ async def test_pipelined_requests_of_one_arrival_are_answered_in_one_write(
     assert view.writes == 1
     assert view.sent.count(b"HTTP/1.1 200 OK\r\n") == 16
     assert (turns.soon, turns.later, turns.tasks) == (0, 0, 0)
+    service.close()
+
+
+@pytest.mark.parametrize("app", [Application(Response("hello")), framework()], ids=["bare", "full"])
+async def test_access_log_costs_a_tuple_and_one_timer_for_all(
+    app: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Pile()
+    log = AccessLog(asyncio.get_running_loop(), desk, interval=60)
+    view, service = await connect(app, access_log=log)
+    log.close()
+    desk.items.clear()
+    with Turns(monkeypatch) as turns:
+        for i in range(1, 51):
+            view.feed(GET)
+            assert view.writes == i
+    # asyncio's call_later asks its call_at, so that one timer counts twice.
+    assert (turns.soon, turns.later, turns.tasks) == (0, 2, 0)
+    assert desk.items == []
+    log.close()
+    assert desk.sizes == [50]
     service.close()
 
 

@@ -26,7 +26,8 @@ RAW_PORT = re.compile(
 )
 MQTT_PORT = re.compile(r"MQTTExtension\([^)]*?\bport=(\d+)")
 MQTTS_PORT = re.compile(r"MQTTExtension\([^)]*?\btls_port=(\d+)")
-PORTS = re.compile(r"\b((?:tls_)?port=)\d+")
+LISTENER = re.compile(r"""Listener\(Tcp\((\d+)\)(?:[^\n]*speaks="(\w+)")?""")
+PORTS = re.compile(r"""(\b(?:tls_)?port=|\bTcp\(|["']127\.0\.0\.1:)\d+""")
 NAMED = re.compile(r"# ([\w.-]+)\n")
 """The first line of a block that is a file: its name."""
 HTTP_PORT = 8000
@@ -89,6 +90,8 @@ def documented_ports(snippet: Snippet) -> dict[str, int]:
         "http": HTTP_PORT,
         **{name: int(port) for name, port in RAW_PORT.findall(snippet.text)},
     }
+    if listeners := LISTENER.findall(snippet.text):
+        ports = {name or "http": int(port) for port, name in listeners}
     for name, pattern in (("mqtt", MQTT_PORT), ("mqtts", MQTTS_PORT)):
         if found := pattern.search(snippet.text):
             ports[name] = int(found[1])

@@ -12,9 +12,11 @@ import pytest_asyncio
 from h2.errors import ErrorCodes
 
 from blackbull import BlackBull
+from blackbull.config import Settings
 from blackbull.connection import Connection
 from blackbull.response import StreamingResponse
 from blackbull.server import Server
+from blackbull.server.workers.requests import count_requests
 from tests.conformance import http2
 from tests.conformance.peer import connected, serving
 from tests.fault.caps import cap_record, caps
@@ -137,6 +139,24 @@ async def test_curl_upload_that_waits_for_100_is_judged_before(
         assert out.startswith(status)
     if status == b"413":
         assert cap_record(caplog, "max_body_size")["limit"] == 5000
+
+
+@pytest.mark.parametrize("wrapped", ["proxies", "counted"])
+async def test_route_bounds_its_content_whoever_stands_before_the_application(
+    wrapped: str,
+) -> None:
+    app: object = application()
+    settings = {"max_body_size": 1000}
+    if wrapped == "proxies":
+        settings["trusted_proxies"] = "127.0.0.1"
+    else:
+        count = count_requests(Settings(max_requests=100), lambda: None)
+        assert count is not None
+        app = count(app)
+    async with serving(app, **settings) as server, browsing(server, "1.1") as client:
+        for size, status in ((5000, 200), (5001, 413)):
+            answer = await client.post("/upload/a", content=b"x" * size)
+            assert answer.status_code == status
 
 
 async def test_content_beyond_the_limit_is_never_asked_for(server: Server) -> None:

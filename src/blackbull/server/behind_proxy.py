@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from blackbull.connection import Connection
 from blackbull.forwarding import TrustedProxies
-from blackbull.native import NativeApp, NativeHandler, Receive, Send
+from blackbull.native import FindLimits, NativeApp, NativeHandler, Receive, Send, find_limits
 from blackbull.response import Response
 
 
@@ -24,6 +24,11 @@ class BehindProxy:
         """Answer as the application does."""
         self._proxies.apply(conn)
         return self._app.begin(conn)
+
+    @property
+    def find_limits(self) -> FindLimits | None:
+        """What the application says of a request's limits."""
+        return find_limits(self._app)
 
     async def __call__(self, conn: Connection, receive: Receive, send: Send) -> None:
         """Answer as the application does."""

@@ -11,12 +11,13 @@ import pytest
 from blackbull.abc import ProtocolContext, Reader, Writer
 from blackbull.errors import ConnectionLost
 from blackbull.mqtt.broker import BrokerActor
-from blackbull.mqtt.connection import serve_connection
+from blackbull.mqtt.connection import MQTTConnectionActor, serve_connection
 from blackbull.mqtt.messages import (
     MQTTConnect,
     MQTTDisconnect,
     MQTTPingreq,
     MQTTPublish,
+    MQTTSubscribe,
     encode_packet,
 )
 from blackbull.mqtt.settings import MQTTSettings
@@ -282,3 +283,32 @@ async def test_connection_that_cannot_be_written_to_costs_itself_only(
         await asyncio.wait_for(serving, WAIT)
         assert page.written[0] == 0x20
     assert [record.name for record in caplog.records] == ["blackbull.mqtt"]
+
+
+async def test_client_that_takes_nothing_has_a_bounded_inbox(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Stuck(Page):
+        async def write(self, data: bytes) -> None:
+            await super().write(data)
+            if len(self.written) > 100:
+                await asyncio.Event().wait()
+
+    async with running(max_outbound_bytes=50_000, connection_inbox_max_bytes=20_000) as actor:
+        reader, writer = Line(), Stuck()
+        serving = asyncio.ensure_future(serve_connection(reader, writer, CONTEXT, actor))
+        reader.say(connect(), encode_packet(MQTTSubscribe(1, [("t", 0)])))
+        await until(lambda: len(writer.written) > 5)
+        link = actor.broker.sessions["c"].link
+        assert link is not None
+        for number in range(200):
+            actor.publish("t", bytes(1000))
+            if not number % 10:
+                await asyncio.sleep(0)
+        shell = link.shell
+        assert isinstance(shell, MQTTConnectionActor)
+        assert shell._unwritten <= 22_000
+        assert sum(map(len, link.out)) <= 51_000
+        serving.cancel()
+        await asyncio.wait([serving], timeout=WAIT)
+    assert {record.__dict__["cap"] for record in caplog.records} == {"mqtt_max_outbound_bytes"}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from blackbull.config import Settings
 from blackbull.connection import Connection
-from blackbull.native import NativeApp, NativeHandler, Receive, Send
+from blackbull.native import FindLimits, NativeApp, NativeHandler, Receive, Send, find_limits
 from blackbull.response import Response
 
 
@@ -47,6 +47,11 @@ class Counted:
         if self._left == 0:
             self._enough()
         return self._app.begin(conn)
+
+    @property
+    def find_limits(self) -> FindLimits | None:
+        """What the application says of a request's limits."""
+        return find_limits(self._app)
 
     async def __call__(self, conn: Connection, receive: Receive, send: Send) -> None:
         """Answer as the application does."""

@@ -119,7 +119,19 @@ def test_extensions_are_parsed(value: bytes, parsed: list[object]) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [b"a b", b"a;", b"a; =", b"a; b=", b'a; b="', b'a; b=""', b'a; b="c,d"', b"a=b", b"(", b";"],
+    [
+        b"a b",
+        b"a;",
+        b"a; =",
+        b"a; b=",
+        b'a; b="',
+        b'a; b=""',
+        b'a; b="c,d"',
+        b"a=b",
+        b"(",
+        b";",
+        b"a," * 32 + b"a",
+    ],
 )
 def test_extensions_malformed_are_refused(value: bytes) -> None:
     with pytest.raises(RemoteProtocolError) as caught:

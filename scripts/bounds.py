@@ -1,0 +1,856 @@
+"""Everything that a peer can make grow, and what bounds it: the audit behind the page on limits.
+
+A cell names settings, or constants of :data:`CONSTANTS`, in backticks; where nothing is named it
+says why nothing has to be, after ``none:``. ``tests/architecture/test_bounds.py`` holds all of it
+to the source.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Bound:
+    """One row.
+
+    Attributes:
+        what: What a peer can make grow.
+        unit: How large one of it may be.
+        total: How much of it there may be.
+        time: How long it may take.
+        told: What the peer is told, or sees.
+        tests: Where that is shown: node identifiers below ``tests/``.
+        caps: What ``blackbull.caps`` calls it.
+    """
+
+    what: str
+    unit: str
+    total: str
+    time: str
+    told: str
+    tests: tuple[str, ...]
+    caps: tuple[str, ...] = ()
+
+
+CONSTANTS = {
+    # connections
+    "max_prefix": ("server.connection_actor:MAX_PREFIX", "bytes"),
+    "overtime": ("server.tls:OVERTIME", ""),
+    "spare_files": ("server.server:SPARE_FILES", ""),
+    "max_proxy_line": ("protocol.proxy.version1:MAX_LINE", "bytes"),
+    "max_proxy_header": ("protocol.proxy.header:MAX_HEADER", "bytes"),
+    "linger_bytes": ("transport.linger:Linger.max_bytes", "bytes"),
+    "linger_seconds": ("transport.linger:Linger.seconds", "s"),
+    "linger_rounds": ("transport.linger:Linger.rounds", "times"),
+    "raw_buffer": ("transport.reader:MAX_BUFFERED", "bytes"),
+    "least_taken": ("server.bindings.http1_consumer:LEAST_TAKEN", "bytes"),
+    # HTTP
+    "max_fields": ("protocol.http1.limits:HTTP1Limits().max_fields", "fields"),
+    "max_chunk_line": ("protocol.http1.limits:HTTP1Limits().max_chunk_line", "bytes"),
+    "max_chunk_overhead": ("protocol.http1.limits:HTTP1Limits().max_chunk_overhead", "bytes"),
+    "max_drain": ("protocol.http1.limits:HTTP1Limits().max_drain", "bytes"),
+    "max_buffered": ("server.bindings.http1_consumer:MAX_BUFFERED", "bytes"),
+    "max_heads": ("protocol.http1.head:MAX_HEADS", "heads"),
+    "max_lines": ("protocol.http1.head:MAX_LINES", "lines"),
+    "max_remembered": ("protocol.http1.head:MAX_REMEMBERED", "bytes"),
+    "least_part": ("server.bindings.http2_exchange:LEAST_PART", "bytes"),
+    "max_reset_streams": ("protocol.http2.streams:MAX_REMEMBERED", "streams that were reset"),
+    "max_gaps": ("protocol.http2.streams:MAX_GAPS", "ranges that were skipped"),
+    "max_known_blocks": ("protocol.http2.requests:MAX_KNOWN_BLOCKS", "per connection"),
+    "max_known_block": ("protocol.http2.requests:MAX_KNOWN_BLOCK", "bytes"),
+    "stop_seconds": ("server.bindings.http2_consumer:STOP_SECONDS", "s"),
+    # WebSocket
+    "max_control": ("protocol.websocket.frames:MAX_CONTROL", "bytes"),
+    "max_deflate_streams": ("protocol.websocket.deflate:MAX_STREAMS", "compressed streams"),
+    "max_extensions": ("protocol.websocket.handshake:MAX_EXTENSIONS", "extensions"),
+    "channel_max_queued": ("broadcast:MAX_QUEUED", "messages"),
+    # MQTT
+    "max_parts": ("mqtt.state.inbound:MAX_PARTS", "objects"),
+    "max_unwritten": ("mqtt.binding:MAX_UNWRITTEN", ""),
+    "max_routes": ("mqtt.state.routing:MAX_REMEMBERED", "routes"),
+    "max_matches": ("mqtt.state.subscriptions:MAX_REMEMBERED", "topics"),
+    "max_verdicts": ("mqtt.state.verdicts:MAX_REMEMBERED", "verdicts"),
+    "max_remembered_topic": ("mqtt.state.publishing:MAX_REMEMBERED_TOPIC", "bytes"),
+    "max_waiting_checks": ("mqtt.auth.password_file:MAX_WAITING", ""),
+    "max_check_threads": ("mqtt.auth.password_file:MAX_THREADS", "threads"),
+    "max_scram_message": ("mqtt.auth.scram:MAX_MESSAGE", "bytes"),
+    # the application
+    "max_form_fields": ("connection:_MAX_FORM_FIELDS", "fields"),
+    "max_remembered_path": ("routing.router:MAX_REMEMBERED_PATH", "characters"),
+    "max_shown": ("log.escape:MAX_LENGTH", "characters"),
+    "caps_window": ("log.caps:WINDOW", "s"),
+}
+"""Bounds that are no settings: what the rows call them, where they are below the package, units."""
+
+OURS = {
+    "max_requests": "when a worker is replaced",
+    "max_requests_jitter": "when a worker is replaced",
+    "worker_start_timeout": "our own processes",
+    "worker_timeout": "our own processes",
+    "drain_timeout": "how long we go on when we stop",
+    "ws_compression_min_size": "what we compress of our own",
+    "max_qos": "what is served, not how much",
+    "owner_timeout": "our own processes",
+}
+"""Settings that look like bounds, and bound nothing that a peer can make grow."""
+
+FLOODS = "fault/test_floods.py::"
+SLOW = "fault/test_slow_peers.py::"
+H2 = "fault/test_http2_floods.py::"
+WS = "fault/test_slow_websockets.py::"
+WS10 = "conformance/rfc6455/test_section_10_limits.py::"
+MQTT = "fault/test_mqtt_limits.py::"
+MQTT_FLOODS = "fault/test_mqtt_floods.py::"
+MQTT_SLOW = "fault/test_mqtt_vanishing.py::"
+ROUTES = "interop/test_route_limits.py::"
+
+BOUNDS: dict[str, tuple[Bound, ...]] = {
+    "Connections": (
+        Bound(
+            "connections",
+            "`socket_backlog` more wait in the system",
+            "`max_connections`",
+            "`header_timeout` for the first request",
+            "503 with `retry-after`; HTTP/2: `GOAWAY`; others: closed",
+            (FLOODS + "test_connection_too_many_is_503", SLOW + "test_opener_silent_is_408"),
+            ("max_connections",),
+        ),
+        Bound(
+            "descriptors",
+            "none: a connection is one",
+            "the process's limit, less `spare_files`",
+            "none: as long as the connection",
+            "503",
+            (
+                "fault/test_files_exhausted.py::"
+                "test_clients_that_take_every_descriptor_are_refused_and_the_others_served",
+            ),
+            ("open_files",),
+        ),
+        Bound(
+            "bytes before the protocol is known",
+            "`max_prefix`",
+            "the same",
+            "`header_timeout`",
+            "408 where HTTP is the fallback, else closed",
+            (
+                "golden/test_connection_dispatch_golden.py::"
+                "test_dispatch_endless_opening_goes_to_the_fallback_at_the_limit",
+                "golden/test_connection_dispatch_golden.py::"
+                "test_dispatch_slow_opener_is_told_408_where_the_fallback_is_http",
+            ),
+            ("header_timeout",),
+        ),
+        Bound(
+            "TLS handshakes",
+            "none: OpenSSL bounds the messages of one",
+            "`max_connections` and `overtime` more",
+            "`header_timeout`",
+            "closed",
+            (
+                "scenario/test_tls.py::test_slow_handshake_is_cut_and_recorded",
+                "scenario/test_tls.py::test_too_many_connections_are_told_so_within_tls",
+            ),
+            ("header_timeout", "max_connections"),
+        ),
+        Bound(
+            "a PROXY header",
+            "`max_proxy_line`, or in version 2 `max_proxy_header`",
+            "the same: there is one",
+            "`header_timeout`",
+            "closed",
+            ("unit/protocol/proxy/test_proxy_headers.py::test_v2_header_is_bounded",),
+            ("proxy_header",),
+        ),
+        Bound(
+            "what comes after our last word",
+            "none: it is thrown away",
+            "`linger_bytes`",
+            "`linger_seconds`, at most `linger_rounds`",
+            "the connection is reset",
+            (
+                "unit/transport/test_linger.py::"
+                "test_linger_sending_peer_is_waited_for_but_not_for_ever",
+            ),
+        ),
+        Bound(
+            "records on `blackbull.caps`",
+            "`max_shown` of anything the peer said",
+            "one per connection and limit; 100 of a limit in `caps_window`",
+            "none: records are summed up when the connection ends",
+            "nothing",
+            (
+                "unit/log/test_caps.py::"
+                "test_record_flood_of_connections_writes_burst_records_and_one_summary",
+                "unit/log/test_caps.py::"
+                "test_record_more_connections_than_tracked_forgets_the_oldest_with_its_summary",
+            ),
+        ),
+    ),
+    "HTTP/1.1": (
+        Bound(
+            "request line",
+            "`header_max_line`",
+            "`header_max_total`, with the fields",
+            "`header_timeout`",
+            "414 (501 for a method without end); 408",
+            (
+                FLOODS + "test_head_beyond_a_limit_is_refused_with_its_record",
+                SLOW + "test_head_dribbled_is_408",
+                SLOW + "test_second_head_dribbled_is_408",
+            ),
+            ("header_max_line", "header_timeout"),
+        ),
+        Bound(
+            "fields, and so the query and cookies",
+            "`header_max_line`",
+            "`header_max_total`, `max_fields`",
+            "`header_timeout`",
+            "431; 408",
+            (FLOODS + "test_head_beyond_a_limit_is_refused_with_its_record",),
+            ("header_max_line", "header_max_total", "max_fields", "header_timeout"),
+        ),
+        Bound(
+            "content",
+            "`max_buffered` that the handler has not asked for",
+            "`max_body_size`",
+            "`body_timeout` for a part, `body_total_timeout` for all, "
+            "`min_body_rate` after `min_body_rate_grace`",
+            "413, without a 100 before it; 408",
+            (
+                FLOODS + "test_head_beyond_a_limit_is_refused_with_its_record",
+                FLOODS + "test_content_of_a_busy_handler_is_not_read_ahead",
+                SLOW + "test_content_that_stops_is_408",
+                SLOW + "test_content_dribbled_is_408",
+                ROUTES + "test_content_without_end_has_one",
+                ROUTES + "test_content_beyond_the_limit_is_never_asked_for",
+            ),
+            ("max_body_size", "body_timeout", "body_total_timeout", "min_body_rate"),
+        ),
+        Bound(
+            "chunk framing and extensions",
+            "`max_chunk_line`",
+            "`max_chunk_overhead` beyond the content's size",
+            "`body_timeout`, as content",
+            "400",
+            (FLOODS + "test_chunks_beyond_a_limit_are_refused_with_their_record",),
+            ("max_chunk_line", "max_chunk_overhead"),
+        ),
+        Bound(
+            "trailers",
+            "`header_max_line`",
+            "`header_max_total`, `max_fields`",
+            "`body_timeout`, as content",
+            "431",
+            (FLOODS + "test_chunks_beyond_a_limit_are_refused_with_their_record",),
+            ("header_max_line", "header_max_total", "max_fields"),
+        ),
+        Bound(
+            "content that nobody wants",
+            "none: it is thrown away",
+            "`max_drain`, else the connection is closed",
+            "`body_timeout` for all of it",
+            "closed after the answer",
+            (SLOW + "test_content_that_is_skipped_has_its_time_too",),
+        ),
+        Bound(
+            "pipelined requests",
+            "`header_max_total`",
+            "`max_buffered`; then the connection is not read",
+            "none: they wait for our own handler",
+            "TCP's back-pressure",
+            (
+                FLOODS + "test_pipelined_flood_behind_a_slow_handler_is_not_read",
+                FLOODS + "test_pipelined_flood_of_a_client_that_does_not_read_is_not_answered",
+            ),
+        ),
+        Bound(
+            "an idle connection",
+            "none: it holds nothing",
+            "`max_connections`",
+            "`keep_alive_timeout`",
+            "closed",
+            (SLOW + "test_connection_idle_is_closed_without_a_word",),
+        ),
+        Bound(
+            "requests of a connection",
+            "none: nothing is kept of one that was answered",
+            "none: as many as it likes, one after the other",
+            "`keep_alive_timeout` between two",
+            "nothing",
+            (SLOW + "test_connection_idle_is_closed_without_a_word",),
+        ),
+        Bound(
+            "a handler at work",
+            "none: the application's",
+            "`max_connections`: one for each",
+            "`request_timeout`, off unless it is set",
+            "408, or a response that breaks off; the handler is cancelled",
+            (
+                SLOW + "test_request_that_takes_too_long_is_408",
+                ROUTES + "test_route_bounds_the_request_in_http11",
+            ),
+            ("request_timeout",),
+        ),
+        Bound(
+            "a response that is not read",
+            "none: what the handler sends at a time",
+            "the sender waits from 64 KiB on",
+            "`write_timeout` for each `least_taken`",
+            "the connection is reset",
+            (
+                SLOW + "test_reader_stuck_is_dropped_and_costs_bounded_memory",
+                SLOW + "test_reader_stuck_on_a_complete_answer_is_dropped",
+            ),
+            ("write_timeout",),
+        ),
+        Bound(
+            "memories of heads",
+            "`max_remembered`",
+            "`max_heads`, `max_lines` and the like",
+            "none: a memory that is full is emptied",
+            "nothing",
+            ("unit/protocol/http1/test_head.py::test_head_memories_when_flooded_stay_bounded",),
+        ),
+    ),
+    "HTTP/2": (
+        Bound(
+            "a frame",
+            "`h2_max_frame_size`, judged by its header",
+            "one at a time",
+            "`h2_idle_timeout`",
+            "`GOAWAY` with `FRAME_SIZE_ERROR`",
+            (H2 + "test_frame_larger_than_announced_is_refused_by_its_header_alone",),
+        ),
+        Bound(
+            "a header block",
+            "`header_max_line` for the path and each field",
+            "`header_max_total`, `max_fields`, `h2_max_continuations`",
+            "`header_timeout`",
+            "414, 431; `GOAWAY` with `ENHANCE_YOUR_CALM`",
+            (
+                H2 + "test_header_block_too_large",
+                H2 + "test_flood_of_continuations",
+                H2 + "test_header_block_dribbled",
+                H2 + "test_silence_in_the_preface",
+                "unit/server/bindings/test_http2_requests.py::"
+                "test_path_and_fields_have_their_longest_line",
+            ),
+            (
+                "header_max_line",
+                "header_max_total",
+                "max_fields",
+                "h2_max_continuations",
+                "header_timeout",
+            ),
+        ),
+        Bound(
+            "the table of header fields",
+            "`header_max_total`",
+            "`h2_header_table_size`",
+            "none: it is the connection's",
+            "`GOAWAY` with `COMPRESSION_ERROR`",
+            (
+                "unit/protocol/hpack/test_decoder.py::"
+                "test_table_never_counts_more_than_its_capacity",
+            ),
+        ),
+        Bound(
+            "streams",
+            "none: a stream is one request",
+            "`h2_max_concurrent_streams`, of which `h2_active_streams` have a handler; "
+            "`h2_max_refused_streams` more within `frame_rate_window`",
+            "`body_timeout`, `write_timeout`, `request_timeout`",
+            "`RST_STREAM` with `REFUSED_STREAM`; `GOAWAY` with `ENHANCE_YOUR_CALM`",
+            (
+                H2 + "test_requests_beyond_the_limit_again_and_again",
+                "unit/server/bindings/test_http2_requests.py::"
+                "test_handlers_beyond_the_limit_wait_for_their_turn",
+            ),
+            ("h2_max_refused_streams",),
+        ),
+        Bound(
+            "content",
+            "`h2_initial_window_size`, at most `h2_max_window_size`; kept in parts of `least_part` "
+            "or more",
+            "`max_body_size`; `h2_connection_window_size` for all that nobody has read",
+            "`body_timeout`, `body_total_timeout`, `min_body_rate` after `min_body_rate_grace`",
+            "413, 408; `GOAWAY` or `RST_STREAM` with `FLOW_CONTROL_ERROR`",
+            (
+                "unit/server/bindings/test_http2_requests.py::"
+                "test_content_that_becomes_too_much_is_413",
+                "unit/server/bindings/test_http2_flow.py::"
+                "test_content_that_comes_byte_by_byte_is_not_kept_in_as_many_objects",
+                H2 + "test_content_dribbled_is_408",
+                ROUTES + "test_route_gives_its_content_time",
+            ),
+            ("max_body_size", "body_timeout", "body_total_timeout", "min_body_rate"),
+        ),
+        Bound(
+            "content that nobody wants",
+            "none: it is thrown away",
+            "`h2_initial_window_size` beyond the answer",
+            "`stop_seconds`",
+            "`RST_STREAM` with `NO_ERROR`",
+            (
+                "unit/server/bindings/test_http2_requests.py::"
+                "test_client_that_goes_on_after_its_answer_is_stopped_but_sees_the_answer",
+            ),
+        ),
+        Bound(
+            "a handler at work",
+            "none: the application's",
+            "`h2_active_streams`",
+            "`request_timeout`, off unless it is set",
+            "`RST_STREAM` with `CANCEL`; the handler is cancelled",
+            (
+                ROUTES + "test_route_bounds_the_request_in_http2",
+                "unit/server/bindings/test_http2_time.py::test_request_timeout_resets_the_stream",
+            ),
+            ("request_timeout",),
+        ),
+        Bound(
+            "responses that are not read",
+            "`h2_send_buffer`, then the sender waits",
+            "`h2_max_concurrent_streams` of them",
+            "`write_timeout` for each `least_taken`",
+            "`RST_STREAM` with `CANCEL`; where nothing is read at all, a reset connection",
+            (
+                H2 + "test_window_never_opened",
+                H2 + "test_windows_opened_and_shut_again_and_again",
+                H2 + "test_slow_reader_stops_its_own_handlers_only",
+            ),
+            ("write_timeout",),
+        ),
+        Bound(
+            "PING, SETTINGS, GOAWAY, empty DATA",
+            "`h2_max_frame_size`",
+            "`frame_rate_limit` of each within `frame_rate_window`",
+            "`frame_rate_window`",
+            "`GOAWAY` with `ENHANCE_YOUR_CALM`",
+            (H2 + "test_flood_of_frames", H2 + "test_flood_of_empty_data"),
+            ("frame_rate",),
+        ),
+        Bound(
+            "PRIORITY, PRIORITY_UPDATE, unknown frames",
+            "`h2_max_frame_size`",
+            "`h2_max_priority_frames` within `frame_rate_window`",
+            "`frame_rate_window`",
+            "`GOAWAY` with `ENHANCE_YOUR_CALM`",
+            (H2 + "test_flood_of_frames",),
+            ("h2_max_priority_frames",),
+        ),
+        Bound(
+            "WINDOW_UPDATE",
+            "none: it has four bytes",
+            "`h2_max_window_updates` within `frame_rate_window`",
+            "`frame_rate_window`",
+            "`GOAWAY` with `ENHANCE_YOUR_CALM`",
+            (H2 + "test_flood_of_frames",),
+            ("h2_max_window_updates",),
+        ),
+        Bound(
+            "resets, ours included",
+            "none: it has four bytes",
+            "`h2_max_resets` within `frame_rate_window`",
+            "`frame_rate_window`",
+            "`GOAWAY` with `ENHANCE_YOUR_CALM`",
+            (H2 + "test_rapid_reset", H2 + "test_flood_on_a_stream_that_was_reset"),
+            ("h2_max_resets",),
+        ),
+        Bound(
+            "what is known of streams that are over",
+            "none: a number",
+            "`max_reset_streams`, `max_gaps`",
+            "none: the oldest is forgotten",
+            "nothing",
+            (
+                "unit/protocol/http2/test_streams.py::"
+                "test_reset_streams_are_remembered_in_bounded_memory",
+                "unit/protocol/http2/test_streams.py::"
+                "test_skipped_streams_are_remembered_in_bounded_memory",
+                H2 + "test_long_connection_keeps_nothing_of_its_streams",
+            ),
+        ),
+        Bound(
+            "memories of header blocks",
+            "`max_known_block`",
+            "`max_known_blocks`",
+            "none: a memory that is full is emptied",
+            "nothing",
+            (H2 + "test_attacks_leave_no_memory_behind",),
+        ),
+        Bound(
+            "a silent connection",
+            "none: it sends nothing",
+            "`max_connections`",
+            "`h2_idle_timeout`, then `h2_ping_timeout`",
+            "PING; `GOAWAY` with `NO_ERROR`",
+            (H2 + "test_silent_client_is_pinged_and_left",),
+            ("h2_ping_timeout",),
+        ),
+        Bound(
+            "WebSockets within a connection",
+            "as any WebSocket: `ws_max_message_size`",
+            "`h2_max_websockets`",
+            "`ws_idle_timeout`, then `ws_pong_timeout`",
+            "`RST_STREAM` with `REFUSED_STREAM`",
+            (
+                "unit/server/bindings/test_http2_websocket.py::"
+                "test_several_websockets_share_a_connection_up_to_a_limit",
+            ),
+            ("h2_max_websockets",),
+        ),
+    ),
+    "WebSocket": (
+        Bound(
+            "what a handshake offers",
+            "`header_max_line`",
+            "`max_extensions`",
+            "`header_timeout`",
+            "400",
+            ("unit/protocol/websocket/test_handshake.py::test_extensions_malformed_are_refused",),
+        ),
+        Bound(
+            "a message",
+            "`ws_max_frame_payload`, judged by the frame's header",
+            "`ws_max_message_size`, whole and inflated",
+            "`ws_message_timeout`",
+            "close 1009; 1008 when it takes too long",
+            (
+                WS10 + "test_frame_that_announces_too_much_fails_before_it_arrives",
+                WS10 + "test_message_over_the_limit_in_fragments_fails",
+                WS10 + "test_message_over_the_limit_of_its_route_fails",
+                WS + "test_message_that_does_not_end_is_closed_with_1008",
+            ),
+            ("ws_max_frame_payload", "ws_max_message_size", "ws_message_timeout"),
+        ),
+        Bound(
+            "messages that wait for the handler",
+            "`ws_max_message_size`",
+            "`ws_queue_depth`, `ws_queue_size`; then the connection is not read",
+            "none: it is the handler that does not read",
+            "TCP's back-pressure",
+            (
+                WS + "test_queue_that_is_full_stops_the_reading",
+                WS + "test_queue_is_bounded_in_bytes_as_well",
+            ),
+        ),
+        Bound(
+            "compression that looks back",
+            "none: a window of 32 KiB and a compressor",
+            "`ws_context_memory` for all WebSockets; `max_deflate_streams` in a message",
+            "none: it is the connection's",
+            "no context takeover; close 1008",
+            (
+                "unit/protocol/websocket/test_deflate.py::"
+                "test_inflating_never_makes_more_than_there_is_room_for",
+                "unit/protocol/websocket/test_deflate.py::"
+                "test_inflating_too_many_final_blocks_is_refused",
+            ),
+            ("ws_deflate_streams",),
+        ),
+        Bound(
+            "pings and pongs",
+            "`max_control`",
+            "`frame_rate_limit` within `frame_rate_window`",
+            "`frame_rate_window`",
+            "close 1008; one that does not read gets no pongs",
+            (
+                WS10 + "test_control_frames_in_a_flood_fail_with_1008",
+                WS + "test_pings_of_a_client_that_does_not_read_are_not_all_answered",
+            ),
+            ("frame_rate",),
+        ),
+        Bound(
+            "silence",
+            "none: it sends nothing",
+            "`max_connections`",
+            "`ws_idle_timeout`, then `ws_pong_timeout`",
+            "a ping; close 1001",
+            (WS + "test_client_that_does_not_answer_pings_is_closed_with_1001",),
+            ("ws_pong_timeout",),
+        ),
+        Bound(
+            "messages that are not read",
+            "none: what the handler sends at a time",
+            "the sender waits from 64 KiB on; in a channel `channel_max_queued`",
+            "`write_timeout` for each `least_taken`",
+            "the connection is reset",
+            (
+                WS + "test_client_that_does_not_read_stops_the_sender_then_is_cut_off",
+                "unit/test_broadcast.py::test_full_queue_drops_by_policy_and_counts",
+            ),
+            ("write_timeout",),
+        ),
+        Bound(
+            "an end without an answer",
+            "none: what comes is thrown away",
+            "none: what comes is thrown away",
+            "`ws_close_timeout`",
+            "the connection is closed",
+            (WS + "test_client_that_does_not_answer_our_close_is_cut_off",),
+        ),
+    ),
+    "MQTT": (
+        Bound(
+            "a client that has not been let in",
+            "`mqtt.max_packet_size`",
+            "`max_connections`",
+            "`mqtt.connect_timeout`, the application's judgement included",
+            "closed",
+            (
+                MQTT_SLOW + "test_client_that_never_says_connect_is_dropped",
+                MQTT_SLOW + "test_connect_dribbled_has_the_same_time",
+                MQTT_SLOW + "test_client_judged_for_too_long_is_dropped",
+            ),
+            ("mqtt_connect_timeout",),
+        ),
+        Bound(
+            "a packet",
+            "`mqtt.max_packet_size`, judged by its header",
+            "one at a time, in `max_parts` and one for each 256 bytes",
+            "`mqtt.packet_timeout`",
+            "DISCONNECT 0x95; 0x8D",
+            (
+                MQTT + "test_packet_too_large_is_judged_by_its_header",
+                MQTT_FLOODS + "test_declared_and_dribbled_packet_holds_what_came_and_no_more",
+                MQTT_SLOW + "test_packet_that_does_not_end_has_its_time_without_keep_alive",
+                "unit/mqtt/state/test_costs.py::"
+                "test_packet_that_comes_two_bytes_at_a_time_is_not_kept_in_as_many_objects",
+            ),
+            ("mqtt_max_packet_size", "mqtt_packet_timeout"),
+        ),
+        Bound(
+            "a silent client",
+            "none: it sends nothing",
+            "`max_connections`",
+            "its Keep Alive, at most `mqtt.max_keep_alive`",
+            "DISCONNECT 0x8D",
+            (MQTT_SLOW + "test_client_silent_for_one_and_a_half_keep_alives_is_gone",),
+        ),
+        Bound(
+            "topics and filters",
+            "`mqtt.max_topic_length`, `mqtt.max_topic_levels`",
+            "`mqtt.topic_alias_maximum` with a number",
+            "none: they come with their packets",
+            "0x90 or 0x8F; DISCONNECT 0x94 for an alias",
+            (
+                MQTT + "test_topic_beyond_its_limit_is_refused",
+                MQTT + "test_topic_alias_beyond_the_maximum_ends_the_connection",
+            ),
+            ("mqtt_max_topic_length", "mqtt_max_topic_levels"),
+        ),
+        Bound(
+            "user properties",
+            "`mqtt.max_packet_size`",
+            "`mqtt.max_user_properties` in a packet",
+            "none: they come with their packets",
+            "DISCONNECT or CONNACK 0x97",
+            (
+                MQTT + "test_user_properties_too_many_end_the_connection",
+                MQTT + "test_user_properties_too_many_in_connect_are_refused",
+            ),
+            ("mqtt_max_user_properties",),
+        ),
+        Bound(
+            "messages under way to us",
+            "`mqtt.max_packet_size`",
+            "`mqtt.receive_maximum`",
+            "none: a number until the session ends",
+            "DISCONNECT 0x93",
+            (MQTT + "test_receive_maximum_exceeded_ends_the_connection",),
+            ("mqtt_receive_maximum",),
+        ),
+        Bound(
+            "messages that wait for a client",
+            "`mqtt.max_packet_size`",
+            "`mqtt.max_inflight`, `mqtt.max_queued_messages`, `mqtt.max_queued_bytes`",
+            "`mqtt.max_session_expiry`, and the messages' own expiry",
+            "one message less, by `mqtt.overflow`",
+            (
+                MQTT + "test_queue_of_a_client_that_acknowledges_nothing_is_bounded",
+                MQTT + "test_queue_of_a_client_that_is_away_is_bounded",
+            ),
+            ("mqtt_max_queued_messages", "mqtt_max_queued_bytes"),
+        ),
+        Bound(
+            "a slow subscriber",
+            "`mqtt.max_packet_size`",
+            "`mqtt.max_outbound_bytes`",
+            "its Keep Alive, at most `mqtt.max_keep_alive`",
+            "`mqtt.slow_policy`: QoS 0 messages less, or DISCONNECT 0x97",
+            (
+                MQTT_FLOODS + "test_slow_subscriber_loses_messages_and_nobody_else_does",
+                MQTT_FLOODS + "test_slow_subscriber_is_disconnected_where_that_is_the_policy",
+            ),
+            ("mqtt_max_outbound_bytes",),
+        ),
+        Bound(
+            "answers that are not read",
+            "none: a few bytes each",
+            "`max_unwritten`; then the connection is not read",
+            "its Keep Alive, at most `mqtt.max_keep_alive`",
+            "TCP's back-pressure",
+            (MQTT_FLOODS + "test_pings_that_nobody_reads_the_answers_of_are_bounded",),
+        ),
+        Bound(
+            "sessions",
+            "none: what a session holds has its own rows",
+            "`mqtt.max_sessions`",
+            "`mqtt.max_session_expiry`",
+            "CONNACK 0x97",
+            (MQTT + "test_session_too_many_is_refused",),
+            ("mqtt_max_sessions",),
+        ),
+        Bound(
+            "subscriptions",
+            "`mqtt.max_topic_length`",
+            "`mqtt.max_subscriptions` of a session",
+            "`mqtt.max_session_expiry`",
+            "SUBACK 0x97",
+            (MQTT + "test_subscription_too_many_is_refused_and_the_others_stay",),
+            ("mqtt_max_subscriptions",),
+        ),
+        Bound(
+            "retained messages",
+            "`mqtt.max_packet_size`",
+            "`mqtt.max_retained`, `mqtt.max_retained_bytes`",
+            "none: until it is replaced, or its own expiry",
+            "0x97; it is delivered and not kept",
+            (MQTT + "test_retained_message_too_many_is_delivered_and_not_kept",),
+            ("mqtt_max_retained", "mqtt_max_retained_bytes"),
+        ),
+        Bound(
+            "messages for the application's taps",
+            "`mqtt.max_packet_size`",
+            "`mqtt.tap_queue_size`, `mqtt.tap_queue_bytes`",
+            "none: the taps are the application's",
+            "nothing; what is dropped is counted",
+            ("unit/mqtt/test_tap.py::test_tap_actor_holds_no_more_bytes_than_it_may",),
+        ),
+        Bound(
+            "what waits for the broker",
+            "`mqtt.max_packet_size`",
+            "`mqtt.broker_inbox_maxsize`, `mqtt.broker_inbox_max_bytes`; then nothing is read",
+            "none: it is the broker that is busy",
+            "TCP's back-pressure",
+            (
+                "unit/mqtt/test_broker_actor.py::test_full_inbox_stops_the_reading_and_loses_nothing",
+            ),
+        ),
+        Bound(
+            "what waits for a WebSocket's writer",
+            "`mqtt.max_packet_size`",
+            "`mqtt.connection_inbox_maxsize`, `mqtt.connection_inbox_max_bytes`",
+            "`write_timeout`",
+            "as a slow subscriber",
+            ("unit/mqtt/test_connection.py::test_client_that_takes_nothing_has_a_bounded_inbox",),
+        ),
+        Bound(
+            "passwords to check",
+            "`mqtt.max_packet_size`; of SCRAM `max_scram_message`",
+            "`max_waiting_checks`, in `max_check_threads`",
+            "`mqtt.connect_timeout`",
+            "CONNACK 0x89",
+            ("unit/mqtt/auth/test_password_file.py::test_checks_that_wait_are_bounded",),
+        ),
+        Bound(
+            "memories of topics and verdicts",
+            "`max_remembered_topic`",
+            "`max_routes`, `max_matches`, `max_verdicts`",
+            "none: a memory that is full is emptied",
+            "nothing",
+            (MQTT_FLOODS + "test_topics_without_end_are_not_remembered",),
+        ),
+    ),
+    "Raw protocols": (
+        Bound(
+            "what a handler has not read",
+            "`readuntil(limit=)`, 64 KiB by default",
+            "`raw_buffer`; then the connection is not read",
+            "none: the protocol's own, with `asyncio.timeout()`",
+            "what the handler says",
+            (
+                "unit/transport/test_reader.py::test_readuntil_limit_counts_the_separator",
+                "unit/transport/test_reader.py::"
+                "test_reader_nobody_reads_pauses_the_peer_and_resumes_it",
+            ),
+            ("readuntil",),
+        ),
+        Bound(
+            "what the peer does not read",
+            "none: what the handler writes at a time",
+            "the writer waits from 64 KiB on",
+            "`write_timeout` for each `least_taken`",
+            "the connection is reset",
+            ("unit/transport/test_writer.py::test_write_peer_takes_nothing_times_out_and_resets",),
+        ),
+    ),
+    "Applications": (
+        Bound(
+            "JSON",
+            "`max_body_size`",
+            "as deep as the interpreter recurses, about 1000",
+            "as any content: `body_timeout`",
+            "400",
+            ("unit/routing/handler/test_body.py::test_body_nested_deeper_than_we_follow_is_a_400",),
+        ),
+        Bound(
+            "forms",
+            "`max_body_size`",
+            "`max_form_fields`",
+            "as any content: `body_timeout`",
+            "400",
+            ("unit/test_connection.py::test_form_with_too_many_fields_is_400",),
+        ),
+        Bound(
+            "paths that are looked up",
+            "`max_remembered_path`; a longer one is not remembered",
+            "`cache_max` of `BlackBull()`, 2048 by default",
+            "none: the least used is forgotten",
+            "404",
+            (
+                "unit/routing/test_router.py::test_find_remembers_no_more_than_it_may",
+                "unit/routing/test_router.py::test_find_remembers_no_path_that_is_long",
+            ),
+        ),
+        Bound(
+            "handlers in threads",
+            "none: the application's",
+            "Python's own executor; what waits is bounded by `h2_active_streams` and "
+            "`max_connections`",
+            "`request_timeout`, off unless it is set; a thread ends when it ends",
+            "408; `RST_STREAM` with `CANCEL`",
+            (ROUTES + "test_route_bounds_the_request_in_http11",),
+            ("request_timeout",),
+        ),
+        Bound(
+            "observers of events",
+            "none: the application's",
+            "`max_pending` of the dispatcher, 10000 by default",
+            "none: the application's",
+            "nothing; what is dropped is recorded",
+            (
+                "unit/test_event.py::test_emit_more_observers_than_max_pending_drops_and_records",
+                "unit/test_event.py::"
+                "test_emit_soon_longer_queue_than_max_pending_drops_and_records",
+            ),
+            ("max_pending_observers",),
+        ),
+        Bound(
+            "content where another server hosts us",
+            "none: the host decides on parts",
+            "`max_body_size`",
+            "none: the host's own timeouts",
+            "413",
+            (
+                "unit/asgi/test_guest.py::test_content_beyond_what_route_or_settings_allow_is_413",
+                "hosting/test_hosting.py::test_content_on_every_server_is_bounded_by_its_route",
+            ),
+            ("max_body_size",),
+        ),
+    ),
+}
+"""The rows, by the part of the server that they are about."""

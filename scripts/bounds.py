@@ -36,8 +36,8 @@ class Bound:
 CONSTANTS = {
     # connections
     "max_prefix": ("server.connection_actor:MAX_PREFIX", "bytes"),
-    "overtime": ("server.tls:OVERTIME", ""),
-    "spare_files": ("server.server:SPARE_FILES", ""),
+    "overtime": ("server.admission:OVERTIME", ""),
+    "spare_files": ("config.capacity:RESERVED_FILES", ""),
     "max_proxy_line": ("protocol.proxy.version1:MAX_LINE", "bytes"),
     "max_proxy_header": ("protocol.proxy.header:MAX_HEADER", "bytes"),
     "linger_bytes": ("transport.linger:Linger.max_bytes", "bytes"),
@@ -78,6 +78,9 @@ CONSTANTS = {
     # the application
     "max_form_fields": ("connection:_MAX_FORM_FIELDS", "fields"),
     "max_remembered_path": ("routing.router:MAX_REMEMBERED_PATH", "characters"),
+    "max_value": ("log.formatters:MAX_VALUE", "characters"),
+    "log_max_items": ("log.thread:MAX_ITEMS", "records"),
+    "log_max_backlog": ("log.outputs:MAX_BACKLOG", "bytes"),
     "max_shown": ("log.escape:MAX_LENGTH", "characters"),
     "caps_window": ("log.caps:WINDOW", "s"),
 }
@@ -90,6 +93,8 @@ OURS = {
     "worker_timeout": "our own processes",
     "drain_timeout": "how long we go on when we stop",
     "ws_compression_min_size": "what we compress of our own",
+    "log_batch_size": "how we write our own log",
+    "log_batch_timeout_ms": "how we write our own log",
     "max_qos": "what is served, not how much",
     "owner_timeout": "our own processes",
 }
@@ -112,14 +117,39 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             "`socket_backlog` more wait in the system",
             "`max_connections`",
             "`header_timeout` for the first request",
-            "503 with `retry-after`; HTTP/2: `GOAWAY`; others: closed",
-            (FLOODS + "test_connection_too_many_is_503", SLOW + "test_opener_silent_is_408"),
+            "503 with `retry-after`; HTTP/2: `GOAWAY`; MQTT: CONNACK 0x89; others: closed",
+            (
+                FLOODS + "test_connection_too_many_is_503",
+                SLOW + "test_opener_silent_is_408",
+                "unit/server/test_admission.py::test_connections_altogether_are_bounded",
+            ),
             ("max_connections",),
+        ),
+        Bound(
+            "connections of one address",
+            "none: a connection is one",
+            "`max_connections_per_address`, off unless it is set; `overtime` more handshakes",
+            "`header_timeout` for the first request",
+            "as any connection too many; MQTT: CONNACK 0x97",
+            (
+                "fault/test_connection_caps.py::test_address_with_too_many_connections_is_told_so",
+                "unit/server/test_admission.py::"
+                "test_addresses_are_forgotten_when_their_connections_end",
+            ),
+            ("max_connections_per_address",),
+        ),
+        Bound(
+            "connections whose peer has vanished",
+            "none: they hold what they held",
+            "`max_connections`",
+            "`tcp_user_timeout_ms` where we sent something, else the time of what is awaited",
+            "nothing: it is gone",
+            ("fault/test_half_open.py::test_every_wait_for_a_client_that_vanished_ends",),
         ),
         Bound(
             "descriptors",
             "none: a connection is one",
-            "the process's limit, less `spare_files`",
+            "the process's limit, of which `spare_files` are left to the application",
             "none: as long as the connection",
             "503",
             (
@@ -172,6 +202,19 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             (
                 "unit/transport/test_linger.py::"
                 "test_linger_sending_peer_is_waited_for_but_not_for_ever",
+            ),
+        ),
+        Bound(
+            "access records",
+            "`max_value` of a text that the peer said",
+            "`log_max_items` that wait for the thread, `log_max_backlog` for what it writes to",
+            "none: what finds no room is dropped and counted",
+            "nothing",
+            (
+                "unit/log/test_writing.py::"
+                "test_thread_that_is_stuck_keeps_nobody_waiting_and_loses_the_newest",
+                "unit/log/test_writing.py::"
+                "test_backlog_is_bounded_and_what_is_lost_is_said_behind_what_waited",
             ),
         ),
         Bound(

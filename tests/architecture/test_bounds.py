@@ -27,7 +27,7 @@ BOUNDING = re.compile(
 """How settings are called that bound something."""
 
 RECORDING = {
-    "LimitExceeded", "record", "_record", "_refuse", "too_slow", "too_large", "too_big",
+    "Excess", "LimitExceeded", "record", "_record", "_refuse", "too_slow", "too_large", "too_big",
     "_too_large", "_too_long", "_timed_out", "_fail",
 }  # fmt: skip
 """What is called with the name of a limit."""

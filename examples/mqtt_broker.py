@@ -1,6 +1,7 @@
 """An MQTT broker and an HTTP server in one process, and what goes from one to the other.
 
-Run it, then try what ``GET /`` tells: it needs ``curl`` and the clients of Mosquitto.
+Run it, then try what ``GET /`` tells: it needs ``curl`` and the clients of Mosquitto. What the
+taps keep is in the process that has the broker; ``gateway.py`` shows how several know the same.
 """
 
 from __future__ import annotations

@@ -11,7 +11,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from itertools import count
 from typing import Final
 
 from blackbull.abc import Reader, Writer
@@ -42,6 +41,7 @@ PAUSES: Final = (0.02, 0.04, 0.08, 0.16, 0.32, 0.5)
 """Seconds between two attempts to reach the owner; the last one again and again."""
 GRACE: Final = 0.25
 """Seconds after which a worker leaves an owner that stops, unless it stops itself."""
+MAX_NUMBER: Final = 0xFFFF_FFFF
 LAST_WORDS: Final = 1.0
 """Seconds that the owner gets to let clients go when this worker stops."""
 
@@ -106,7 +106,7 @@ class DistantBroker:
     def __init__(self, open_stream: Callable[[], Awaitable[Stream]], *, timeout: float) -> None:
         self._open_stream = open_stream
         self._timeout = timeout
-        self._numbers = count(1)
+        self._number = 0
         self._asked: dict[int, asyncio.Future[int]] = {}
         self._following: dict[int, Following] = {}
         self._out: list[bytes] = []
@@ -164,7 +164,7 @@ class DistantBroker:
             ValueError: the broker does not accept the filter.
         """
         wish = Wish(waiting.topic, qos, waiting.max_queued, waiting.overflow)
-        number = next(self._numbers)
+        number = self._next_number()
         following = self._following[number] = Following(wish, receive, lost)
         if self._ready.is_set():
             self._say(Kind.SUBSCRIBE, number, encode_wish(wish))
@@ -194,8 +194,15 @@ class DistantBroker:
                 async with asyncio.timeout(LAST_WORDS):
                     await self._ask(Kind.LET_GO)
 
+    def _next_number(self) -> int:
+        """Return a number that nothing has which is under way; they come again, some day."""
+        while True:
+            self._number = self._number % MAX_NUMBER + 1
+            if self._number not in self._asked and self._number not in self._following:
+                return self._number
+
     async def _ask(self, kind: Kind, content: bytes = b"") -> int:
-        number = next(self._numbers)
+        number = self._next_number()
         try:
             async with asyncio.timeout(self._timeout or None):
                 while not self._ready.is_set():
@@ -218,8 +225,11 @@ class DistantBroker:
         failures = 0
         try:
             while True:
-                if await self._serve_once():
-                    failures = 0
+                try:
+                    if await self._serve_once():
+                        failures = 0
+                except Exception:
+                    logger.exception("the MQTT broker could not be reached; it is tried again")
                 await asyncio.sleep(PAUSES[min(failures, len(PAUSES) - 1)])
                 failures += 1
         finally:
@@ -229,7 +239,7 @@ class DistantBroker:
         """Talk to one owner until either side ends; return True if it was ready."""
         try:
             reader, writer = await self._open_stream()
-        except TransportError:
+        except OSError:  # there is no owner, or no descriptor
             return False
         except LookupError:
             if not self._complained:

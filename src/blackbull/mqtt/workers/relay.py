@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
@@ -14,6 +15,8 @@ from ..auth.requests import Transport
 from ..binding import peer_certificate
 from .distant import LAST_WORDS, PAUSES, Stream
 from .opening import Opening, encode_opening
+
+logger = logging.getLogger("blackbull.mqtt")
 
 CHUNK: Final = 65536
 
@@ -47,7 +50,7 @@ class Relay:
                 while True:
                     try:
                         return await self._open_stream()
-                    except ConnectionLost:
+                    except OSError:  # there is no owner, or no descriptor
                         await asyncio.sleep(PAUSES[min(failures, len(PAUSES) - 1)])
                         failures += 1
         except (TimeoutError, LookupError) as error:
@@ -124,8 +127,10 @@ class Relay:
         try:
             stream = await self.open()
             await self.carry(reader, view.writer, stream, opening=opening)
-        except ConnectionLost:
-            pass
+        except ConnectionLost as error:
+            logger.info("a client is turned away: %s", error)
+        except Exception:
+            logger.exception("a client could not be carried to the MQTT broker")
         finally:
             view.close()
 

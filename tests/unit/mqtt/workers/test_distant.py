@@ -8,12 +8,14 @@ from collections.abc import Callable
 
 import pytest
 
+from blackbull.abc import Reader, Writer
 from blackbull.errors import ConnectionLost, LimitExceeded
 from blackbull.mqtt import Message, MQTTExtension
 from blackbull.mqtt.settings import MQTTSettings
+from blackbull.mqtt.workers import distant
 from blackbull.mqtt.workers.frames import Kind, encode_frame
 from blackbull.mqtt.workers.owner import ApplicationEnd
-from tests.mqtt_workers import WAIT, Two, two
+from tests.mqtt_workers import WAIT, OtherWorker, Two, two
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -122,6 +124,34 @@ async def test_publish_many_at_a_time_are_answered_each() -> None:
         reached = await asyncio.gather(*(workers.other.publish(f"t/{n}") for n in range(500)))
         assert reached == [1] * 500
         assert [(await anext(messages)).topic for _ in range(500)] == [f"t/{n}" for n in range(500)]
+
+
+async def test_publish_for_years_uses_numbers_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distant, "MAX_NUMBER", 3)
+    async with two() as workers, workers.other.subscribe("t") as messages:
+        for number in range(10):
+            assert await workers.other.publish("t", number) == 1
+        assert [(await anext(messages)).payload for _ in range(10)] == [
+            b"%d" % n for n in range(10)
+        ]
+
+
+async def test_stream_that_cannot_be_opened_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    errors: list[Exception] = [OSError("no descriptor"), RuntimeError("a bug")]
+    opened = OtherWorker.open_owner
+
+    async def open_owner(self: OtherWorker, protocol: str) -> tuple[Reader, Writer]:
+        if errors:
+            raise errors.pop(0)
+        return await opened(self, protocol)
+
+    monkeypatch.setattr(OtherWorker, "open_owner", open_owner)
+    async with two() as workers:
+        assert await workers.other.publish("t", b"x") == 0
+    assert not errors
+    assert "it is tried again" in caplog.text
 
 
 async def test_publish_cancelled_leaves_the_next_ones_alone() -> None:

@@ -20,7 +20,7 @@ help:
 	@echo "make docs    build the documentation into site/"
 	@echo "PYTHON=python3.13 make test   uses that interpreter"
 
-demo: $(VENV)/.ready-standard
+demo: $(VENV)/.ready-metrics
 	$(BIN)/python examples/gateway.py $(if $(WORKERS),--workers $(WORKERS))
 
 test: $(VENV)/.ready-test build/npm/.ready
@@ -52,6 +52,9 @@ clean:
 
 $(VENV)/.ready-standard: pyproject.toml scripts/venv.sh
 	bash scripts/venv.sh "$(PYTHON)" "$(VENV)" standard
+
+$(VENV)/.ready-metrics: pyproject.toml scripts/venv.sh
+	bash scripts/venv.sh "$(PYTHON)" "$(VENV)" standard,metrics
 
 $(VENV)/.ready-test: pyproject.toml scripts/venv.sh
 	bash scripts/venv.sh "$(PYTHON)" "$(VENV)" standard,test

@@ -17,6 +17,8 @@ from pathlib import Path
 from blackbull import BlackBull, Connection, Event, EventSourceResponse, HTTPException, WebSocket
 from blackbull.abc import ProtocolContext, Reader, Writer
 from blackbull.broadcast import Channel
+from blackbull.health import HealthExtension
+from blackbull.metrics import MetricsExtension
 from blackbull.mqtt import AsyncAPIExtension, Message, MQTTExtension
 from blackbull.mqtt.auth import ClientInfo
 from blackbull.utils import Scheme
@@ -36,6 +38,8 @@ def may(client: ClientInfo, action: str, topic: str) -> bool:
 
 mqtt = app.add_extension(MQTTExtension(port=MQTT_PORT, websocket_path="/mqtt", authorize=may))
 app.add_extension(AsyncAPIExtension(title="Gateway", version="0.1.0"))
+app.add_extension(HealthExtension())
+app.add_extension(MetricsExtension(allow="127.0.0.0/8,::1"))
 
 
 @dataclass
@@ -216,6 +220,8 @@ Try, in another terminal:
   curl http://127.0.0.1:{HTTP_PORT}/readings/cellar
   curl -d on 'http://127.0.0.1:{HTTP_PORT}/messages?topic=lamps/desk'
   curl http://127.0.0.1:{HTTP_PORT}/stats
+  curl http://127.0.0.1:{HTTP_PORT}/readyz
+  curl -s http://127.0.0.1:{HTTP_PORT}/metrics | grep mqtt_clients
 
 and in a browser  http://127.0.0.1:{HTTP_PORT}/docs
                   http://127.0.0.1:{HTTP_PORT}/live  (a page with a WebSocket)

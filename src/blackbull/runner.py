@@ -64,6 +64,7 @@ def run(
     keyfile: str | None = None,
     workers: int | None = None,
     max_requests: int | None = None,
+    drain_timeout: float | None = None,
     reload: bool | None = None,
     reload_paths: Sequence[str] | str | None = None,
     password: str | None = None,
@@ -95,6 +96,7 @@ def run(
         keyfile: Path of the private key, PEM.
         workers: Number of processes; 0: as many as there are processors.
         max_requests: Requests after which a worker is replaced by a fresh one; 0: never.
+        drain_timeout: Seconds that requests may go on when it is told to stop; 0: none.
         reload: Serve anew whenever a Python file below the current directory changes.
         reload_paths: What is watched as well.
         password: What private keys are encrypted with.
@@ -125,6 +127,7 @@ def run(
                       max_connections, reload_paths=reload_paths, max_requests=max_requests,
                       access_log=access_log, log_format=log_format, log_file=log_file,
                       log_level=log_level,
+                      drain_timeout=drain_timeout,
                       bind=(bind,) if isinstance(bind, str) else tuple(bind or ()))  # fmt: skip
         with config_file(config if flags.config is None else flags.config):
             settings = make_settings(

@@ -33,6 +33,13 @@ TRIED = [
     ("/readings/cellar\n", '{"sensor":"cellar","celsius":9.5}'),
     ("topic=lamps/desk'\n", '{"subscribers":0}'),
     ("/stats\n", '{"readings":2,"echoed":1}'),
+    ("/readyz\n", '{"status":"ready","checks":[]}'),
+    (
+        "/metrics | grep mqtt_clients\n",
+        "# HELP blackbull_mqtt_clients_connected Clients that are connected.\n"
+        "# TYPE blackbull_mqtt_clients_connected gauge\n"
+        "blackbull_mqtt_clients_connected 0.0\n",
+    ),
 ]
 """What the commands of the guide print, by how they end, in the guide's order."""
 

@@ -75,6 +75,16 @@ def test_run_flag_bounds_the_connections(
     assert [s.max_connections for s in served] == [7, 8, 9]
 
 
+def test_run_flag_says_how_long_requests_may_go_on(
+    served: list[Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BB_WORKER_DRAIN_TIMEOUT", "7")
+    runner.run(BlackBull(), argv=())
+    runner.run(BlackBull(), argv=(), drain_timeout=0)
+    runner.run(BlackBull(), argv=["--drain-timeout", "9.5"], drain_timeout=0)
+    assert [s.drain_timeout for s in served] == [7, 0, 9.5]
+
+
 class Supervised:
     """Stands in for the supervisor: notes what it is made with."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from types import ModuleType
@@ -80,6 +81,8 @@ class BlackBull:
         extensions: The extensions by key.
         observers: Who is told what happens, at once: register them before the start.
         worker: The process that serves; whoever serves sets it before the start.
+        stop_requested: Set when the server was told to stop, before clients are; a new one with
+            every start.
         find_limits: Returns which limits a request's route sets; None where none does. It is
             replaced when the application is frozen.
     """
@@ -100,6 +103,7 @@ class BlackBull:
         self.extensions: dict[str, object] = {}
         self.observers: list[Observer] = []
         self.worker: Worker = OnlyWorker()
+        self.stop_requested = asyncio.Event()
         self.begin = self._begin_first
         self.find_limits: FindLimits | None = self._find_limits_first
         self._given = self._settings = settings
@@ -534,11 +538,13 @@ class BlackBull:
             Exception: whatever an extension or a hook raises.
         """
         self.freeze()
+        self.stop_requested = asyncio.Event()
         await self._lifespan.startup(self)
         self._background.start(self.worker)
 
     async def stopping(self) -> None:
-        """Let the extensions end what would not end by itself; what they raise is logged."""
+        """Say so, and let the extensions end what would not end by itself; it does not raise."""
+        self.stop_requested.set()
         await self._background.stop(singletons=True)
         await self._lifespan.stopping(self)
 
@@ -590,6 +596,7 @@ class BlackBull:
         host: str | None = None,
         workers: int | None = None,
         max_requests: int | None = None,
+        drain_timeout: float | None = None,
         reload: bool | None = None,
         reload_paths: Sequence[str] | str | None = None,
         cert: str | None = None,
@@ -620,6 +627,7 @@ class BlackBull:
             host: Address to bind; 127.0.0.1 unless told otherwise.
             workers: Number of processes; 0: as many as there are processors.
             max_requests: Requests after which a worker is replaced by a fresh one; 0: never.
+            drain_timeout: Seconds that requests may go on when it is told to stop; 0: none.
             reload: Serve anew whenever the program's files change.
             reload_paths: What is watched as well.
             password: What private keys are encrypted with.
@@ -649,6 +657,7 @@ class BlackBull:
             keyfile=keyfile or key,
             workers=workers,
             max_requests=max_requests,
+            drain_timeout=drain_timeout,
             reload=reload,
             reload_paths=reload_paths,
             password=password,

@@ -6,6 +6,7 @@ import argparse
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Final, NoReturn
 
 from blackbull.config import Found, KeyPairs, LogFormat, LogLevel, SettingValue, parse_key_pairs
@@ -56,6 +57,7 @@ class Flags:
         log_format: ``text`` or ``json``.
         log_file: Where records are appended to instead of stderr.
         log_level: The least severe of the framework's own records that is written.
+        drain_timeout: Seconds that requests may go on when the process is told to stop.
         config: Path of the TOML file; the one of the working directory if None.
         bind: Where to listen, instead of host and port.
     """
@@ -75,6 +77,7 @@ class Flags:
     log_format: str | None = None
     log_file: str | None = None
     log_level: str | None = None
+    drain_timeout: float | None = None
     config: str | None = None
     bind: tuple[str, ...] | None = None
 
@@ -133,6 +136,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log-file", metavar="PATH", help="append them to a file (stderr)")
     parser.add_argument("--log-level", choices=list(map(str, LogLevel)),
                         help="the least severe records of the framework (warning)")  # fmt: skip
+    parser.add_argument("--drain-timeout", metavar="SECONDS", type=seconds,
+                        help="how long requests may go on at the end (8)")  # fmt: skip
     parser.add_argument("--reload", action="store_true", default=None,
                         help="serve anew whenever a source file changes")  # fmt: skip
     parser.add_argument("--reload-path", metavar="PATH", nargs="+", action="extend",
@@ -217,6 +222,21 @@ def connection_count(text: str) -> int:
     return int(text)
 
 
+def seconds(text: str) -> float:
+    """Return the number of seconds that *text* names.
+
+    Raises:
+        argparse.ArgumentTypeError: it is no such number.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds: give 0 or more")
+    return value
+
+
 def key_pair(text: str) -> KeyPairs:
     """Return the certificate that ``NAME=CERT,KEY`` names.
 
@@ -247,6 +267,7 @@ def to_flags(found: argparse.Namespace) -> Flags:
         log_format=found.log_format,
         log_file=found.log_file,
         log_level=found.log_level,
+        drain_timeout=found.drain_timeout,
         config=found.config,
         bind=found.bind and tuple(found.bind),
     )

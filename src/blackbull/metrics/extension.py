@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from blackbull.app.own_routes import OwnRoutes, own_routes
 from blackbull.connection import Connection
-from blackbull.errors import HTTPException
+from blackbull.errors import HTTPException, TransportError
 from blackbull.extension import Extension, Figure
 from blackbull.forwarding import TrustedProxies
 from blackbull.middleware import Middleware
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from blackbull.app.application import BlackBull
 
 logger = logging.getLogger("blackbull.metrics")
+
+COLLECT_SECONDS: Final = 2.0
+"""How long the figures of the other workers are waited for."""
 
 POST_SECONDS: Final = 1.0
 """How often a worker shows its figures to the others."""
@@ -207,7 +210,15 @@ class MetricsExtension(Extension["BlackBull"]):
         worker = self._app.worker
         merged = Merged(several=worker.count > 1)
         merged.add(self.samples(), index=worker.index)
-        for figures in await worker.collect():
+        try:
+            async with asyncio.timeout(COLLECT_SECONDS):
+                posted = await worker.collect()
+        except (TransportError, TimeoutError) as error:
+            logger.warning(
+                "the figures of the other workers are missing: %s", str(error) or "too late"
+            )
+            posted = []
+        for figures in posted:
             merged.add_posted(figures)
         return merged
 

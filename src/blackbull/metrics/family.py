@@ -78,19 +78,21 @@ class Sample(NamedTuple):
 @lru_cache(REMEMBERED)
 def encode_key(family: Family, suffix: str, labels: Labels) -> str:
     """Return the key of a sample."""
-    return json.dumps([family.name, family.kind, family.across, suffix, labels])
+    # Those of a histogram are many, and every worker has what they are made of.
+    text = "" if family.kind == "histogram" else family.text
+    return json.dumps([family.name, family.kind, text, family.across, suffix, labels])
 
 
 @lru_cache(REMEMBERED)
 def decode_key(key: str) -> tuple[Family, str, Labels]:
-    """Return the family, without its text, the suffix and the labels of a sample.
+    """Return the family, the suffix and the labels of a sample.
 
     Raises:
         ValueError: *key* is none of ours.
     """
     try:
-        name, kind, across, suffix, labels = json.loads(key)
-        return Family(name, kind, "", Across(across)), suffix, tuple((n, v) for n, v in labels)
+        name, kind, text, across, suffix, labels = json.loads(key)
+        return Family(name, kind, text, Across(across)), suffix, tuple((n, v) for n, v in labels)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{key!r} is the key of no sample") from error
 

@@ -308,7 +308,7 @@ def test_run_hands_everything_to_the_runner(
     }  # fmt: skip
     others = ("password", "client_ca", "sni", "ssl_context", "max_connections", "config",
               "max_requests", "reload_paths", "bind", "listeners", "access_log", "log_format",
-              "log_file", "log_level")  # fmt: skip
+              "log_file", "log_level", "drain_timeout")  # fmt: skip
     nothing = dict.fromkeys([*options, *others])
     assert calls == [
         (app, {**nothing, **options, "http": True}),

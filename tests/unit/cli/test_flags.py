@@ -68,6 +68,17 @@ def test_connections_impossible_raises(count: str) -> None:
         parse_flags([f"--max-connections={count}"])
 
 
+@pytest.mark.parametrize(("text", "seconds"), [("0", 0.0), ("8", 8.0), ("2.5", 2.5)])
+def test_flags_drain_timeout_is_in_seconds(text: str, seconds: float) -> None:
+    assert parse_flags(["--drain-timeout", text]) == Flags(drain_timeout=seconds)
+
+
+@pytest.mark.parametrize("text", ["", "-1", "nan", "inf", "soon"])
+def test_drain_timeout_impossible_raises(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="is no number of seconds"):
+        parse_flags([f"--drain-timeout={text}"])
+
+
 def test_flags_workers_can_be_as_many_as_processors() -> None:
     assert parse_flags(["--workers", "0", "--max-requests", "100"]) == Flags(
         workers=0, max_requests=100

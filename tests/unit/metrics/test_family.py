@@ -49,12 +49,12 @@ def merge(*posted: Figures, several: bool = True) -> dict[str, dict[tuple[str, L
 @pytest.mark.parametrize("labels", [(), (("a", "b"), ("c", 'd"\\\n\u00e9'))])
 def test_key_brings_back_what_it_was_made_of(labels: Labels) -> None:
     family = Family("requests", "counter", "All of them.", Across.MAX)
-    found, suffix, back = decode_key(encode_key(family, "_total", labels))
-    assert (found.name, found.kind, found.across) == ("requests", "counter", Across.MAX)
-    assert (suffix, back) == ("_total", labels)
+    assert decode_key(encode_key(family, "_total", labels)) == (family, "_total", labels)
 
 
-@pytest.mark.parametrize("key", ["", "[]", "7", '["a","b","c","d",[]]', '["a","b","sum","d",[1]]'])
+@pytest.mark.parametrize(
+    "key", ["", "[]", "7", '["a","b","","c","d",[]]', '["a","b","","sum","d",[1]]']
+)
 def test_key_that_is_none_is_refused(key: str) -> None:
     with pytest.raises(ValueError, match="the key of no sample"):
         decode_key(key)

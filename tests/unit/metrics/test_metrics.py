@@ -16,7 +16,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from blackbull import BlackBull, Connection, Extension, Settings, WebSocket
-from blackbull.errors import ConfigurationError, MissingExtra
+from blackbull.errors import ConfigurationError, ConnectionLost, MissingExtra
 from blackbull.extension import Figure
 from blackbull.health import HealthExtension
 from blackbull.metrics import MetricsExtension, exposition, traffic
@@ -434,6 +434,16 @@ async def test_every_worker_answers_for_all() -> None:
     assert seen.value("blackbull_workers_up") == 1
     for app in apps:
         await app.shutdown()
+
+
+async def test_supervisor_that_is_gone_leaves_ones_own_figures() -> None:
+    class Orphan(Crew):
+        async def collect(self) -> list[Figures]:
+            raise ConnectionLost("the supervisor has gone")
+
+    app, _ = make()
+    app.worker = Orphan({}, 1)
+    assert (await scrape(app)).value("blackbull_workers_up") == 1
 
 
 async def test_single_worker_posts_nothing() -> None:

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -257,20 +258,32 @@ def test_file_has_every_record_through_rotation_and_the_end(script: Path) -> Non
 
 def test_file_of_several_processes_has_whole_lines(script: Path) -> None:
     log = script.parent / "access.log"
-    with (
-        Program([str(script), "--log-file", str(log)]) as one,
-        Program([str(script), "--log-file", str(log)]) as other,
-    ):
+    flags = ["--log-file", str(log), "--workers", "2"]
+    with Program([str(script), *flags]) as one, Program([str(script), *flags]) as other:
         ports = [each.serving()["http"] for each in (one, other)]
-        for _ in range(5):
-            for port in ports:
-                load(port, 1000)
+        with ThreadPoolExecutor(4) as loads:
+            assert list(loads.map(load, ports * 4, [500] * 8)) == [500] * 8
         for each in (one, other):
             each.signal(signal.SIGTERM)
             assert each.wait() == 0
     lines = log.read_text().splitlines()
-    assert len(lines) == 10_000
+    assert len(lines) == 4000
     assert all(LINE.fullmatch(line) for line in lines)
+
+
+def test_workers_write_to_one_stderr_and_wait_for_nobody_who_reads_it(script: Path) -> None:
+    reader, writer = os.pipe()
+    process, port = run_with_stderr(script, writer, "--workers", "2")
+    os.close(writer)
+    with ThreadPoolExecutor(4) as loads:
+        assert list(loads.map(load, [port] * 8, [500] * 8)) == [500] * 8
+    process.terminate()
+    assert process.wait(20) == 0
+    with os.fdopen(reader, "rb") as pipe:
+        lines = pipe.read().decode().splitlines()
+    # The first one is the supervisor's; what a worker has begun to write may be cut at the end.
+    assert len(lines) > 500
+    assert all(LINE.fullmatch(line) for line in lines[1:-2])
 
 
 @pytest.mark.parametrize(

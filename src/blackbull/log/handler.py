@@ -9,7 +9,7 @@ from typing import IO, Final, cast
 from .context import current_request_id
 from .formatters import PlainFormatter, RecordFormatter
 from .outputs import LineOutput
-from .sinks import DescriptorSink, Sink, Stream, StreamSink
+from .sinks import DescriptorSink, Nowhere, Sink, Stream, StreamSink
 from .thread import Desk, Inline, LogThread
 
 FLUSH_SECONDS: Final = 1.0
@@ -90,7 +90,9 @@ class BatchWriteHandler(logging.Handler):
 
 def find_sink(stream: Stream | None) -> Sink:
     """Return a sink for *stream*, or for stderr: its descriptor, if it has one."""
-    found: Stream = sys.stderr if stream is None else stream
+    found: Stream | None = sys.stderr if stream is None else stream
+    if found is None:
+        return Nowhere()
     try:
         return DescriptorSink(cast("IO[str]", found).fileno())
     except (AttributeError, OSError, ValueError):

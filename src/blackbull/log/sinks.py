@@ -144,6 +144,15 @@ class FileSink(Sink):
         self._identity = (found.st_dev, found.st_ino)
 
 
+class Nowhere(Sink):
+    """Stands where a program has no stderr."""
+
+    gone = True
+
+    def write(self, block: bytes) -> int:
+        return len(block)
+
+
 class StreamSink(Sink):
     """A text stream without a descriptor: what a program has put in the place of stderr.
 
@@ -160,6 +169,10 @@ class StreamSink(Sink):
             self._stream.flush()
         except ValueError:  # it was closed
             self.gone = True
+        except OSError:
+            raise
+        except Exception as error:  # it is the program's, and may raise what it likes
+            raise OSError(errno.EIO, "the stream cannot be written") from error
         return len(block)
 
 

@@ -73,6 +73,8 @@ class Door:
         """Let a protocol serve *view*, or turn it away when there are too many."""
         view.opened_at = self.loop.time()
         self.connections.add(view)
+        if self._log is not None:
+            _ = view.peername  # the log asks when the socket may be closed already
         if (excess := self._admission.enter(view)) is not None:
             self._refuse(view, excess)
             return

@@ -7,6 +7,7 @@ import io
 import logging
 import os
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -223,6 +224,23 @@ def test_stream_that_was_closed_is_gone() -> None:
     stream.close()
     assert sink.write(b"y\n") == 2
     assert sink.gone
+
+
+def test_stream_that_raises_anything_costs_its_lines_only() -> None:
+    class Broken(io.StringIO):
+        def write(self, text: str, /) -> int:
+            raise RuntimeError
+
+    handler = BatchWriteHandler(Broken(), background=False)
+    handler.emit(logging.LogRecord("x", logging.INFO, "", 0, "hello", None, None))
+    handler.close()
+
+
+def test_program_without_a_stderr_logs_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    handler = BatchWriteHandler(background=False)
+    handler.emit(logging.LogRecord("x", logging.INFO, "", 0, "hello", None, None))
+    handler.close()
 
 
 def test_syslog_gets_a_datagram_for_each_line() -> None:

@@ -26,6 +26,7 @@ RAW_PORT = re.compile(
 )
 MQTT_PORT = re.compile(r"MQTTExtension\([^)]*?\bport=(\d+)")
 MQTTS_PORT = re.compile(r"MQTTExtension\([^)]*?\btls_port=(\d+)")
+METRICS_PORT = re.compile(r"MetricsExtension\([^)]*?\bport=(\d+)")
 LISTENER = re.compile(r"""Listener\(Tcp\((\d+)\)(?:[^\n]*speaks="(\w+)")?""")
 PORTS = re.compile(r"""(\b(?:tls_)?port=|\bTcp\(|["']127\.0\.0\.1:)\d+""")
 NAMED = re.compile(r"# ([\w.-]+)\n")
@@ -92,7 +93,11 @@ def documented_ports(snippet: Snippet) -> dict[str, int]:
     }
     if listeners := LISTENER.findall(snippet.text):
         ports = {name or "http": int(port) for port, name in listeners}
-    for name, pattern in (("mqtt", MQTT_PORT), ("mqtts", MQTTS_PORT)):
+    for name, pattern in (
+        ("mqtt", MQTT_PORT),
+        ("mqtts", MQTTS_PORT),
+        ("metrics", METRICS_PORT),
+    ):
         if found := pattern.search(snippet.text):
             ports[name] = int(found[1])
     return ports

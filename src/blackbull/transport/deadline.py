@@ -23,6 +23,9 @@ from blackbull.abc import Deadline
 TOLERANCE: Final = 2
 """Slots that a turn may be behind its time before it counts as late."""
 
+PORTION: Final = 32
+"""Deadlines that expire in one callback, since each is work, and thousands may expire together."""
+
 
 class Wheel:
     """Looks at the deadlines of one loop when their time may have come.
@@ -74,10 +77,24 @@ class Wheel:
         self._timer = None
         self._late = False
         current = int(now / width)
+        expired = 0
         for slot in sorted(slot for slot in self._slots if slot <= max(current, self._armed)):
-            for deadline in self._slots.pop(slot):
-                deadline.look(now)
+            filed = self._slots.pop(slot)
+            while filed:
+                expired += filed.pop().look(now)
+                if expired == PORTION:
+                    self._slots.setdefault(slot, set()).update(filed)
+                    self._go_on(slot)
+                    return
         self._arm_nearest()
+
+    def _go_on(self, slot: int) -> None:
+        """Look at the rest once the loop has seen to the others."""
+        if self._timer is not None:  # whoever has expired has filed something
+            self._timer.cancel()
+        self._late = True
+        self._armed = slot
+        self._timer = self.loop.call_later(0.0, self._turn)
 
     def _arm_nearest(self) -> None:
         self._slots = {slot: filed for slot, filed in self._slots.items() if filed}
@@ -135,17 +152,18 @@ class WheelDeadline(Deadline):
             self._slot = 0
         self._expired = _nothing
 
-    def look(self, now: float) -> None:
-        """Expire if it is time; else be filed again."""
+    def look(self, now: float) -> bool:
+        """Expire if it is time, and return True; else be filed again."""
         self._slot = 0
         if self.at == inf:
-            return
+            return False
         if self.at <= now:
             self.at = inf
             self._expired()
-            return
+            return True
         self._slot = int(self.at / self._wheel.granularity) + 1
         self._wheel.file(self, self._slot)
+        return False
 
 
 def _nothing() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from itertools import pairwise
 from math import inf
 
 import pytest
 
-from blackbull.transport.deadline import Wheel, WheelDeadline
+from blackbull.transport.deadline import PORTION, Wheel, WheelDeadline
 
 SLOT = 0.05
 
@@ -206,4 +207,34 @@ def test_turn_that_is_late_again_does_not_wait_for_ever(
     clock.oversleep(60.0)
     clock.oversleep(1.0)
     assert expired == [pytest.approx(161.0)]
+    assert clock.pending() == 0
+
+
+def test_thousands_that_expire_together_leave_the_loop_time_for_others(clock: Clock) -> None:
+    wheel = Wheel(clock, granularity=SLOT)  # type: ignore[arg-type]
+    expired: list[int] = []
+    made = [
+        WheelDeadline(wheel, lambda number=number: expired.append(number))
+        for number in range(10 * PORTION + 1)
+    ]
+    for deadline in made:
+        deadline.set(5.0)
+    clock.oversleep(5.0 + 1.5 * SLOT)
+    sizes = [len(expired)]
+    while clock.pending():
+        clock.oversleep(0.0)
+        sizes.append(len(expired))
+    assert [after - before for before, after in pairwise([0, *sizes])] == [*[PORTION] * 10, 1]
+    assert sorted(expired) == list(range(len(made)))
+
+
+def test_deadline_that_is_set_while_others_expire_is_not_forgotten(clock: Clock) -> None:
+    wheel = Wheel(clock, granularity=SLOT)  # type: ignore[arg-type]
+    again: list[float] = []
+    other = WheelDeadline(wheel, lambda: again.append(clock.now))
+    made = [WheelDeadline(wheel, lambda: other.set(1.0)) for _ in range(2 * PORTION)]
+    for deadline in made:
+        deadline.set(5.0)
+    clock.advance(20.0)
+    assert again == [pytest.approx(106.0, abs=3 * SLOT)]
     assert clock.pending() == 0

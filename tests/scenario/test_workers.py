@@ -503,3 +503,20 @@ def test_port_of_a_stateful_protocol_is_handed_over_while_requests_go_on(write: 
                 fetch(ports["http"])
             assert alive(int(owner))
             os.kill(int(owner), signal.SIGKILL)
+
+
+def test_hangups_that_come_again_and_again_are_followed_twice(write: Write, tmp_path: Path) -> None:
+    """Once for what was loaded already when they came, and once for what changed since."""
+    script = write("\nif os.path.exists('hang'):\n    import time; time.sleep(0.5)\n")
+    (tmp_path / "hang").touch()
+    with Program([str(script), "--workers", "2"], cwd=tmp_path) as program:
+        program.serving()
+        for times in range(5):
+            program.signal(signal.SIGHUP)
+            if times == 0:
+                program.said("SIGHUP")
+        (tmp_path / "hang").unlink()
+        program.serving(times=3)
+        program.signal(signal.SIGTERM)
+        program.wait()
+        assert sum("SIGHUP" in line for line in program.lines) == 2

@@ -51,6 +51,7 @@ class HeldSockets:
     def __init__(self, *, apart: bool) -> None:
         self._apart = apart
         self._held: dict[Key, Held] = {}
+        self._over = False
 
     def open(self, key: Key, *, backlog: int, slot: int) -> list[socket.socket]:
         """Return the sockets of *key* for the worker *slot*; they stay ours.
@@ -58,6 +59,8 @@ class HeldSockets:
         Raises:
             ConfigurationError: they cannot be opened.
         """
+        if self._over:
+            raise ConfigurationError("the program is ending")
         where = key[0]
         held = self._held.get(key)
         if held is None:
@@ -97,6 +100,7 @@ class HeldSockets:
 
         Whoever is connected by now is accepted by the workers, which have the sockets as well.
         """
+        self._over = True
         for (where, _, _), held in self._held.items():
             if not isinstance(where, InheritedFd):
                 for sock in chain.from_iterable(held.slots.values()):

@@ -69,6 +69,7 @@ class Supervisor:
         self._slots: dict[Process, Slot] = {}
         self._current: Generation | None = None
         self._coming: Generation | None = None
+        self._again = False
         self._stopping = False
         self._status = 0
         self._terminal = os.isatty(0)
@@ -215,6 +216,8 @@ class Supervisor:
         first = generation.slots[0].serving
         assert first is not None
         self._notices.serving(first.listening, len(generation.slots))
+        if self._again:
+            self._restart()
 
     def _retire(self, generation: Generation, *, drain: float | None = None) -> None:
         for slot in generation.slots:
@@ -271,10 +274,12 @@ class Supervisor:
         self._held.close()
 
     def _restart(self) -> None:
-        if self._current is None:
-            return  # what is starting is as new as it gets
         if self._coming is not None:
-            self._retire(self._coming, drain=0.0)
+            # It may have loaded what has changed since. It is not given up for that: whoever is
+            # told so again and again would never get there.
+            self._again = True
+            return
+        self._again = False
         self._notices.restarting("SIGHUP: starting new workers")
         self._begin(forked=False)
 
@@ -285,6 +290,7 @@ class Supervisor:
             if generation is not None:
                 self._retire(generation, drain=drain)
         self._current = None
+        self._again = False
         self._begin(forked=False)
 
     def _hear(self, process: Process) -> None:
@@ -358,6 +364,8 @@ class Supervisor:
         why = process.failure or f"{_name(process)} {how} before it served"
         if self._current is not None:
             self._notices.failed(f"the new workers do not start, the old ones go on: {why}")
+            if self._again:
+                self._restart()
         elif self._watcher is not None:
             self._notices.failed(f"{why}: waiting for a change")
         else:

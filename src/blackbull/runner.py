@@ -119,16 +119,14 @@ def run(
         SystemExit: 1 with one line on stderr: nothing can be served. A worker ends by it, too.
     """
     post = Post.inherited()
-    if reload_paths is not None and not isinstance(reload_paths, str):
-        reload_paths = os.pathsep.join(reload_paths)
     try:
         flags = parse_flags(sys.argv[1:] if argv is None else argv)
         given = Flags(host, port, certfile, keyfile, workers, reload, client_ca, sni,
-                      max_connections, reload_paths=reload_paths, max_requests=max_requests,
+                      max_connections, max_requests=max_requests,
                       access_log=access_log, log_format=log_format, log_file=log_file,
                       log_level=log_level,
                       drain_timeout=drain_timeout,
-                      bind=(bind,) if isinstance(bind, str) else tuple(bind or ()))  # fmt: skip
+                      reload_paths=texts(reload_paths), bind=texts(bind))  # fmt: skip
         with config_file(config if flags.config is None else flags.config):
             settings = make_settings(
                 Settings, override(override(find(app), said(given, str)), said(flags))
@@ -148,6 +146,11 @@ def run(
             post.channel.close()
     if status or post is not None:  # what follows run() is for the process that was started
         raise SystemExit(status)
+
+
+def texts(given: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return what was given as one text or as several."""
+    return (given,) if isinstance(given, str) else tuple(given or ())
 
 
 def find(app: object) -> dict[str, Found]:
@@ -224,9 +227,8 @@ def supervise(settings: Settings, workers: int, work: Callable[[socket.socket, i
         ConfigurationError: there can be no workers.
     """
     apart = SHARES if settings.socket_reuseport is None else settings.socket_reuseport
-    paths = [path for path in (settings.reload_paths or "").split(os.pathsep) if path]
     # A copy would hold the code as it was when this process has started.
-    watcher = Watcher(watch_sources(paths)) if settings.reload else None
+    watcher = Watcher(watch_sources(settings.reload_paths)) if settings.reload else None
     wanted = settings.worker_start
     copies = watcher is None and (
         wanted is WorkerStart.FORK or (wanted is WorkerStart.AUTO and can_fork())

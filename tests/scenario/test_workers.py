@@ -520,3 +520,28 @@ def test_hangups_that_come_again_and_again_are_followed_twice(write: Write, tmp_
         program.signal(signal.SIGTERM)
         program.wait()
         assert sum("SIGHUP" in line for line in program.lines) == 2
+
+
+def test_hangup_with_another_number_of_workers_leaves_no_queue_unserved(
+    write: Write, tmp_path: Path
+) -> None:
+    toml = tmp_path / "blackbull.toml"
+    toml.write_text("workers = 3\n")
+    with Program([str(write())], cwd=tmp_path) as program:
+        port = program.serving()["http"]
+        assert program.lines[0].endswith("(3 workers)")
+        everyone(port, 3)
+        toml.write_text("workers = 1\n")
+        program.signal(signal.SIGHUP)
+        program.serving(times=2)
+        with Load(port) as load:
+            load.more(60)
+        assert load.failures == []
+        assert len(set(load.answers[-20:])) == 1
+        toml.write_text("workers = many\n")
+        program.signal(signal.SIGHUP)
+        program.said("the old ones go on: .*TOML")
+        toml.write_text("workers = 2\n")
+        program.signal(signal.SIGHUP)
+        assert program.said("serving", times=3).endswith("(2 workers)")
+        everyone(port, 2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
@@ -51,7 +50,7 @@ class Flags:
         client_ca: Path of the authorities of client certificates, PEM.
         sni: Certificates by server name.
         max_connections: Connections served at a time; 0: as files and memory allow.
-        reload_paths: What is watched as well, with colons between the paths.
+        reload_paths: What is watched as well.
         max_requests: Requests after which a worker is replaced by a fresh one; 0: never.
         access_log: Each request leaves a line.
         log_format: ``text`` or ``json``.
@@ -71,7 +70,7 @@ class Flags:
     client_ca: str | None = None
     sni: KeyPairs | None = None
     max_connections: int | None = None
-    reload_paths: str | None = None
+    reload_paths: tuple[str, ...] | None = None
     max_requests: int | None = None
     access_log: bool | None = None
     log_format: str | None = None
@@ -261,7 +260,7 @@ def to_flags(found: argparse.Namespace) -> Flags:
         client_ca=found.client_ca,
         sni=found.sni and {name: pair for each in found.sni for name, pair in each.items()},
         max_connections=found.max_connections,
-        reload_paths=found.reload_paths and os.pathsep.join(found.reload_paths),
+        reload_paths=found.reload_paths and tuple(found.reload_paths),
         max_requests=found.max_requests,
         access_log=found.access_log,
         log_format=found.log_format,

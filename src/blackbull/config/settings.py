@@ -200,11 +200,11 @@ class Settings:
         kind=Kind.AUTO_SWITCH,
         sentence="Whether to serve anew whenever a source file changes; auto: no.",
     )
-    reload_paths: str | None = setting(
-        None,
+    reload_paths: tuple[str, ...] = setting(
+        (),
         "BLACKBULL_RELOAD_PATHS",
-        kind=Kind.TEXT,
-        sentence="What is watched as well for changes, with colons between the paths.",
+        kind=Kind.TEXTS,
+        sentence="Files and directories that are watched as well, whatever they hold.",
     )
     access_log: bool = setting(
         True,

@@ -108,6 +108,7 @@ def test_settings_defaults_are_the_documented_ones() -> None:
         "BB_WS_IDLE_TIMEOUT": 300.0,
         "BB_WS_PONG_TIMEOUT": 30.0,
         "BB_WS_CLOSE_TIMEOUT": 10.0,
+        "BB_WS_MESSAGE_TIMEOUT": 300.0,
     }
 
 

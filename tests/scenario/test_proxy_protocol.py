@@ -36,12 +36,12 @@ def loop(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
-    """What was logged, but for what the libraries say."""
+    """What was logged, but for what the libraries say, and for requests."""
     caplog.set_level(logging.INFO, "blackbull")
     return lambda: [
         f"{record.levelname} {record.getMessage()}"
         for record in list(caplog.records)
-        if record.name.startswith("blackbull")
+        if record.name.startswith("blackbull") and record.name != "blackbull.access"
     ]
 
 

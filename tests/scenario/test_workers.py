@@ -317,7 +317,9 @@ def test_shutdown_that_fails_is_status_1(write: Write) -> None:
 
 
 def test_worker_is_replaced_after_so_many_requests(write: Write) -> None:
-    with Program([str(write()), "--workers", "2", "--max-requests", "40"]) as program:
+    with Program(
+        [str(write()), "--workers", "2", "--max-requests", "40", "--no-access-log"]
+    ) as program:
         ports = program.serving()
         with Load(ports["http"]) as load:
             until(lambda: bool(time.sleep(0.01)) or len(set(load.answers)) >= 4)
@@ -478,7 +480,7 @@ def test_connections_of_a_worker_that_is_busy_are_served_by_others(
     write: Write, tmp_path: Path
 ) -> None:
     answers: list[str] = []
-    with Program([str(write(HANGS)), "--workers", "2"], cwd=tmp_path) as program:
+    with Program([str(write(HANGS)), "--workers", "2", "--no-access-log"], cwd=tmp_path) as program:
         port = program.serving()["http"]
         blocking = threading.Thread(target=lambda: answers.append(fetch(port, "/block")))
         blocking.start()

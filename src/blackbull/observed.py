@@ -79,15 +79,17 @@ class _Observed:
         reply = self._begin(conn)
         if not isinstance(reply, Response):
             return partial(self._run, reply, begun)
+        seconds = clock() - begun
         content = conn._content
-        self._end(
-            conn,
-            reply.status,
-            received=len(content) if content else 0,
-            sent=len(reply.body),
-            seconds=clock() - begun,
-            waited=False,
-        )
+        received = len(content) if content else 0
+        sent = 0 if conn.head.method == "HEAD" else len(reply.body)
+        for observer in self._watching:
+            try:
+                observer.exchange_ended(
+                    conn, reply.status, received=received, sent=sent, seconds=seconds, waited=False
+                )
+            except Exception:
+                _report(observer, conn)
         return reply
 
     async def _run(
@@ -104,31 +106,18 @@ class _Observed:
             exchange.end()
 
     def _tell(self, begun: float, exchange: _Exchange) -> None:
-        self._end(
-            exchange.conn,
-            exchange.status,
-            received=exchange.received,
-            sent=exchange.sent,
-            seconds=self._clock() - begun,
-            waited=True,
-        )
-
-    def _end(
-        self,
-        conn: Connection,
-        status: int,
-        *,
-        received: int,
-        sent: int,
-        seconds: float,
-        waited: bool,
-    ) -> None:
-        if conn.head.method == "HEAD":
-            sent = 0
+        conn = exchange.conn
+        seconds = self._clock() - begun
+        sent = 0 if conn.head.method == "HEAD" else exchange.sent
         for observer in self._watching:
             try:
                 observer.exchange_ended(
-                    conn, status, received=received, sent=sent, seconds=seconds, waited=waited
+                    conn,
+                    exchange.status,
+                    received=exchange.received,
+                    sent=sent,
+                    seconds=seconds,
+                    waited=True,
                 )
             except Exception:
                 _report(observer, conn)

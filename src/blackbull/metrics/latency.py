@@ -20,25 +20,26 @@ class Histogram:
         bounds: The upper bounds of the buckets, in ascending order; a last one has none.
 
     Attributes:
+        bounds: As above.
         counts: How many values each bucket has, not those before it.
         total: The sum of all values.
     """
 
-    __slots__ = ("_bounds", "counts", "total")
+    __slots__ = ("bounds", "counts", "total")
 
     def __init__(self, bounds: Sequence[float] = SECONDS) -> None:
-        self._bounds = tuple(bounds)
-        self.counts = [0] * (len(self._bounds) + 1)
+        self.bounds = tuple(bounds)
+        self.counts = [0] * (len(self.bounds) + 1)
         self.total = 0.0
 
     def add(self, value: float) -> None:
         """Count *value*."""
-        self.counts[bisect_left(self._bounds, value)] += 1
+        self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
 
     def samples(self, family: Family, labels: Labels) -> Iterator[Sample]:
         """Yield the samples: the buckets with those before them, the count, the sum."""
-        bounds = (*map(_text, self._bounds), "+Inf")
+        bounds = (*map(_text, self.bounds), "+Inf")
         sums = list(accumulate(self.counts))
         for bound, count in zip(bounds, sums, strict=True):
             yield Sample(family, "_bucket", (*labels, ("le", bound)), count)

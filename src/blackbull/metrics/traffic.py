@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -144,7 +145,9 @@ class Traffic(Observer):
         answers.count += 1
         answers.received += received
         answers.sent += sent
-        answers.duration.add(seconds)
+        duration = answers.duration
+        duration.counts[bisect_left(duration.bounds, seconds)] += 1
+        duration.total += seconds
         if waited:
             self._in_progress -= 1
 

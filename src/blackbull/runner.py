@@ -134,7 +134,7 @@ def run(
             if password is not None:
                 settings = replace(settings, password=password)
             where = find_listeners(
-                app, settings, given=listeners, said=said(given), flags=said(flags)
+                app, settings, given=listeners, said=said(given), flags=said(flags), http=http
             )
             status = run_with(app, settings, ssl_context=ssl_context, http=http, listeners=where,
                               post=post)  # fmt: skip

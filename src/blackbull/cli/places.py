@@ -27,6 +27,7 @@ def find_listeners(
     given: Sequence[Listener] | None,
     said: Container[str],
     flags: Container[str],
+    http: bool = True,
 ) -> list[Listener] | None:
     """Return where *app* is to listen; None: where *settings* say.
 
@@ -38,6 +39,7 @@ def find_listeners(
         given: The argument ``listeners``.
         said: The settings among the arguments.
         flags: Those among the flags.
+        http: Sockets that are passed without a protocol's name speak HTTP.
 
     Raises:
         ConfigurationError: the argument ``listeners`` contradicts another, or a socket that was
@@ -60,8 +62,9 @@ def find_listeners(
     else:
         return None
     registry: object = getattr(app, "protocols", None)
-    names = [b.name for b in registry.bindings] if isinstance(registry, ProtocolRegistry) else ()
-    return resolve(listeners, passed, protocols=names)
+    if not isinstance(registry, ProtocolRegistry):
+        registry = ProtocolRegistry()
+    return resolve(listeners, passed, registry=registry, http=http)
 
 
 def describe_listeners(listening: Iterable[Listening]) -> str:

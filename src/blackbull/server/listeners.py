@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final, TypeAlias, cast
 
@@ -40,17 +40,22 @@ def listeners_of(settings: Settings) -> list[Listener]:
 
 
 def resolve(
-    listeners: Sequence[Listener], passed: Sequence[PassedSocket], *, protocols: Container[str]
+    listeners: Sequence[Listener],
+    passed: Sequence[PassedSocket],
+    *,
+    registry: ProtocolRegistry,
+    http: bool = True,
 ) -> list[Listener]:
     """Return *listeners*, those by the name of a socket with the descriptors in its place.
 
     Args:
         listeners: Among them perhaps ``fd://NAME``, or ``fd://systemd`` for all that was passed.
         passed: The sockets that systemd has passed.
-        protocols: The names of the protocols: a socket called so speaks that.
+        registry: The protocols: a socket that is called like one speaks that.
+        http: What other sockets speak; False: the one protocol that has a port of its own.
 
     Raises:
-        ConfigurationError: no socket of that name was passed.
+        ConfigurationError: no socket of that name was passed, or it is not clear what one speaks.
     """
     resolved: list[Listener] = []
     for listener in listeners:
@@ -62,10 +67,32 @@ def resolve(
         if not found:
             raise ConfigurationError(_nothing_passed(listener, passed))
         for each in found:
-            named = name == EVERY and listener.speaks == SHARED and each.name in protocols
-            speaks = each.name if named else listener.speaks
-            resolved.append(replace(listener, where=InheritedFd(each.fd), speaks=speaks))
+            opened = replace(listener, where=InheritedFd(each.fd))
+            if name == EVERY and listener.speaks == SHARED:
+                opened = _speaking(opened, each, registry=registry, http=http)
+            resolved.append(opened)
     return resolved
+
+
+def _speaking(
+    listener: Listener, passed: PassedSocket, *, registry: ProtocolRegistry, http: bool
+) -> Listener:
+    """Return *listener* with what the name of its socket says about it."""
+    binding = registry.get(passed.name)
+    if binding is None and http:
+        return listener
+    if binding is None:
+        names = [each.name for each in registry.port_bindings]
+        if len(names) != 1:
+            raise ConfigurationError(
+                f"what is spoken on the socket {passed.name!r}? call it like its protocol, with "
+                f"FileDescriptorName= in its unit: {', '.join(names) or 'there is none'}"
+            )
+        binding = registry.port_bindings[0]
+    tls = listener.tls
+    if tls is None and binding.port is not None:
+        tls = cast("TLSOption", binding.tls)
+    return replace(listener, speaks=binding.name, tls=tls)
 
 
 def _nothing_passed(listener: Listener, passed: Sequence[PassedSocket]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 
 import pytest
 
@@ -102,6 +103,24 @@ def test_sockets_that_systemd_passed_are_used_whatever_the_program_says() -> Non
 def test_sockets_that_systemd_passed_give_way_to_a_flag_and_to_listeners() -> None:
     assert found(Settings(port=1), flags=("port",)) is None
     assert found(given=[Listener(Tcp(1))]) == [Listener(Tcp(1))]
+
+
+@pytest.mark.usefixtures("activated")
+def test_sockets_without_http_speak_the_protocol_with_a_port() -> None:
+    app = BlackBull()
+    app.register_protocol_handler("mqtt", chat, port=1883)
+    places = partial(find_listeners, app, Settings(), given=None, said=(), flags=(), http=False)
+    cleartext = partial(Listener, speaks="mqtt", tls=False)
+    assert places() == [cleartext(InheritedFd(3)), cleartext(InheritedFd(4))]
+    app.register_protocol_handler("mqtts", chat, port=8883, tls=True)
+    with pytest.raises(ConfigurationError, match=r"spoken on the socket 'web'.*: mqtt, mqtts"):
+        places()
+    app.register_protocol_handler("web", chat, port=1)
+    app.register_protocol_handler("chat", chat)
+    assert places() == [
+        Listener(InheritedFd(3), speaks="web", tls=False),
+        Listener(InheritedFd(4), speaks="chat"),
+    ]
 
 
 @pytest.mark.usefixtures("activated")

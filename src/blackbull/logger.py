@@ -9,6 +9,7 @@ from __future__ import annotations
 from .log.context import RequestIdFilter, current_request_id
 from .log.formatters import ColoredFormatter, JsonFormatter, PlainFormatter
 from .log.handler import BatchWriteHandler
+from .log.setup import setup_async_logging, teardown_async_logging
 
 __all__ = [
     "BatchWriteHandler",
@@ -17,4 +18,6 @@ __all__ = [
     "PlainFormatter",
     "RequestIdFilter",
     "current_request_id",
+    "setup_async_logging",
+    "teardown_async_logging",
 ]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Sequence
+from logging.handlers import QueueHandler
 from typing import IO, Final, cast
 
 from .context import current_request_id
 from .formatters import PlainFormatter, RecordFormatter
-from .outputs import LineOutput
+from .outputs import HandlersOutput, LineOutput
 from .sinks import DescriptorSink, Nowhere, Sink, Stream, StreamSink
 from .thread import Desk, Inline, LogThread
 
@@ -85,6 +87,30 @@ class BatchWriteHandler(logging.Handler):
     def close(self) -> None:
         """Write what there is, for a second at most."""
         self.desk.close(FLUSH_SECONDS)
+        super().close()
+
+
+class BackgroundHandler(QueueHandler):
+    """Lets other handlers have its records in a thread, so that whoever logs does not wait.
+
+    Args:
+        handlers: The others.
+    """
+
+    def __init__(self, handlers: Sequence[logging.Handler]) -> None:
+        super().__init__(None)  # type: ignore[arg-type]
+        self._desk = LogThread(HandlersOutput(handlers))
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        """Hand *record*, whose text is made, to the thread."""
+        request_id = current_request_id()
+        if request_id and not hasattr(record, "request_id"):
+            record.request_id = request_id
+        self._desk.put(record)
+
+    def close(self) -> None:
+        """Let what there is be handled, for a second at most."""
+        self._desk.close(FLUSH_SECONDS)
         super().close()
 
 

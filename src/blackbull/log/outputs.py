@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 from .entry import Entry, describe_entry
@@ -37,6 +38,9 @@ class LineOutput(Output):
     def take(self, item: Item) -> None:
         if isinstance(item, str):
             self._keep(f"{item}\n".encode(errors="backslashreplace"), 1)
+            return
+        if isinstance(item, logging.LogRecord):
+            self.take(self.formatter.format(item))
             return
         try:
             lines = self.formatter.format_entries(item)
@@ -131,7 +135,7 @@ class RecordOutput(Output):
         self._logger = logging.getLogger(ACCESS)
 
     def take(self, item: Item) -> None:
-        if isinstance(item, str):
+        if not isinstance(item, list):
             return
         self._offset = time.time() - time.monotonic()
         for entry in item:
@@ -157,3 +161,35 @@ class RecordOutput(Output):
         record.created = created
         record.msecs = int((created - int(created)) * 1000) + 0.0
         return record
+
+
+class HandlersOutput(Output):
+    """Lets handlers have records.
+
+    Args:
+        handlers: They are called one after another; what one raises is its own affair.
+    """
+
+    def __init__(self, handlers: Sequence[logging.Handler]) -> None:
+        self._handlers = tuple(handlers)
+
+    def take(self, item: Item) -> None:
+        if not isinstance(item, logging.LogRecord):
+            return
+        for handler in self._handlers:
+            if item.levelno >= handler.level:
+                try:
+                    handler.handle(item)
+                except Exception:
+                    handler.handleError(item)
+
+    def lose(self, count: int) -> None:
+        record = logger.makeRecord(
+            logger.name, logging.WARNING, "", 0, "%d log records lost", (count,), None,
+            extra={"lost": count},
+        )  # fmt: skip
+        self.take(record)
+
+    def close(self) -> None:
+        for handler in self._handlers:
+            handler.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -17,8 +18,8 @@ MAX_ITEMS: Final = 10_000
 RETRY: Final = 0.1
 """Seconds for which a reader that does not read is waited for before the queue is looked at."""
 
-Item: TypeAlias = "list[Entry] | str"
-"""Entries of the access log, or a line that is ready."""
+Item: TypeAlias = "list[Entry] | str | logging.LogRecord"
+"""Entries of the access log, a line that is ready, or a record for handlers."""
 
 
 class Output(ABC):
@@ -80,7 +81,7 @@ class LogThread(Desk):
 
     def put(self, item: Item) -> None:
         if self._closed or self._queue.qsize() >= MAX_ITEMS:
-            self._losses.append(1 if isinstance(item, str) else len(item))
+            self._losses.append(len(item) if isinstance(item, list) else 1)
             return
         self._queue.put(item)
         if self._thread is None:

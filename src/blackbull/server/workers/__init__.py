@@ -1,1 +1,1 @@
-"""Processes that serve: today one, restarted on demand while its source is being changed."""
+"""Processes that serve together, and the one that starts, watches and replaces them."""

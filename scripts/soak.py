@@ -44,7 +44,7 @@ from blackbull import BlackBull
 from blackbull.mqtt import MQTTExtension
 app = BlackBull()
 app.add_extension(MQTTExtension(port=0))
-app.run(port=0)
+app.run(port=0, access_log=False)
 """
 SERVING = re.compile(r"blackbull: serving .*?\bmqtt on [^ ,]*?:(\d+)")
 

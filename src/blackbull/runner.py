@@ -30,6 +30,7 @@ from blackbull.config import (
     make_settings,
     notifying,
     override,
+    use_all_files,
 )
 from blackbull.errors import BlackBullError, ConfigurationError, MissingExtra
 from blackbull.log.handler import BatchWriteHandler
@@ -191,6 +192,7 @@ def run_with(
         LifespanFailed: the application's startup or shutdown raised.
     """
     workers = settings.workers or processors()
+    use_all_files()
     check(settings)
     check_sharing(app, workers, http=http, listeners=listeners or ())
     work = partial(

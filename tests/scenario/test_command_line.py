@@ -60,6 +60,32 @@ def test_script_without_raw_handler_binds_only_http(script: Path) -> None:
         assert set(program.serving()) == {"http"}
 
 
+FILES = """
+import resource
+
+from blackbull import BlackBull
+
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, hard), hard))
+app = BlackBull()
+
+
+@app.route(path="/")
+async def index():
+    return str(resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard))
+
+
+app.run(port=0)
+"""
+
+
+def test_script_may_open_as_many_files_as_the_system_lets_it(tmp_path: Path) -> None:
+    script = tmp_path / "files.py"
+    script.write_text(FILES)
+    with Program([str(script)]) as program:
+        assert fetch(program.serving()["http"]) == "True"
+
+
 RAW = """
 from blackbull import BlackBull
 

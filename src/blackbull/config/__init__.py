@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .activation import Notifying, PassedSocket, notifying, passed_sockets
-from .capacity import resolve_max_connections
+from .capacity import resolve_max_connections, use_all_files
 from .environment import colors_wanted, read_environment
 from .levels import PLACES, override
 from .setting import (
@@ -67,4 +67,5 @@ __all__ = [
     "read_environment",
     "resolve_max_connections",
     "setting",
+    "use_all_files",
 ]

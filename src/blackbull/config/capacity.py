@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -41,6 +42,21 @@ def resolve_max_connections(
     if (memory := available_memory(root)) is not None:
         bounds.append(memory // CONNECTION_MEMORY // processes)
     return max(min(bounds, default=FALLBACK_MAX_CONNECTIONS), LEAST)
+
+
+def use_all_files() -> None:
+    """Let the process open as many files as the system allows it to ask for.
+
+    The lower limit that processes begin with is for those that use ``select()``, which nothing
+    here does; each connection takes a descriptor.
+    """
+    if resource is None:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == hard:
+        return
+    with suppress(OSError, ValueError):  # some systems promise more than they give
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _max_files() -> int | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from blackbull.config import capacity
-from blackbull.config.capacity import available_memory, resolve_max_connections
+from blackbull.config.capacity import available_memory, resolve_max_connections, use_all_files
 
 MIB = 1024 * 1024
 
@@ -100,3 +100,22 @@ def test_memory_of_a_control_group_of_the_first_version_counts(tmp_path: Path) -
     assert available_memory(root) == 48 * MIB
     (box / "memory.limit_in_bytes").write_text("9223372036854771712\n")
     assert available_memory(root) is None
+
+
+def test_use_all_files_raises_the_lower_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(capacity.resource, "getrlimit", lambda _: (1024, 4096))
+    monkeypatch.setattr(capacity.resource, "setrlimit", lambda _, limits: asked.append(limits))
+    use_all_files()
+    assert asked == [(4096, 4096)]
+
+
+def test_use_all_files_system_that_refuses_is_left_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_: int, limits: tuple[int, int]) -> None:
+        raise ValueError("not that many")
+
+    monkeypatch.setattr(capacity.resource, "getrlimit", lambda _: (1024, 4096))
+    monkeypatch.setattr(capacity.resource, "setrlimit", refuse)
+    use_all_files()

@@ -13,13 +13,13 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any, Unpack
 
 from blackbull.asgi.host import as_native_app
 from blackbull.cli.flags import Flags, parse_flags, said
 from blackbull.cli.places import describe_listeners, find_listeners
 from blackbull.config import (
     Found,
-    KeyPairs,
     LogFormat,
     Settings,
     WorkerStart,
@@ -40,6 +40,7 @@ from blackbull.native import NativeApp
 from blackbull.openapi import OpenAPIExtension
 from blackbull.server.lifespan import start, stop
 from blackbull.server.protocol_registry import ProtocolRegistry
+from blackbull.server.run_options import RunOptions
 from blackbull.server.server import Server
 from blackbull.server.signals import Signals
 from blackbull.server.workers.generation import Terms
@@ -59,29 +60,10 @@ __all__ = ["OpenAPIExtension", "run"]
 def run(
     app: object,
     *,
-    host: str | None = None,
-    port: int | None = None,
     certfile: str | None = None,
     keyfile: str | None = None,
-    workers: int | None = None,
-    max_requests: int | None = None,
-    drain_timeout: float | None = None,
-    reload: bool | None = None,
-    reload_paths: Sequence[str] | str | None = None,
-    password: str | None = None,
-    client_ca: str | None = None,
-    sni: KeyPairs | None = None,
-    ssl_context: ssl.SSLContext | None = None,
-    http: bool = True,
-    listeners: Sequence[Listener] | None = None,
-    max_connections: int | None = None,
-    bind: str | Sequence[str] | None = None,
-    access_log: bool | None = None,
-    log_format: str | None = None,
-    log_file: str | None = None,
-    log_level: str | None = None,
-    config: str | None = None,
-    argv: Sequence[str] | None = None,
+    port: int | None = None,
+    **options: Unpack[RunOptions],
 ) -> None:
     """Serve *app* until SIGINT or SIGTERM; a second signal ends the process at once.
 
@@ -91,54 +73,22 @@ def run(
 
     Args:
         app: A BlackBull application, or any ASGI 3.0 application.
-        host: Address to bind; 127.0.0.1 unless told otherwise.
-        port: Port of the HTTP listener; 8000 unless told otherwise, 0 takes any free one.
         certfile: Path of the certificate chain, PEM; switches TLS on.
         keyfile: Path of the private key, PEM.
-        workers: Number of processes; 0: as many as there are processors.
-        max_requests: Requests after which a worker is replaced by a fresh one; 0: never.
-        drain_timeout: Seconds that requests may go on when it is told to stop; 0: none.
-        reload: Serve anew whenever a Python file below the current directory changes.
-        reload_paths: What is watched as well.
-        password: What private keys are encrypted with.
-        client_ca: Path of the authorities of client certificates, PEM; clients need one then.
-        sni: Certificate chain and key by the server name that a client asks for.
-        ssl_context: Used as it is, instead of all of these files.
-        http: Listen for HTTP; False: only protocols with a port of their own are served.
-        listeners: Where to listen, and what is spoken there, instead of *bind*.
-        max_connections: Connections served at a time, more are refused; 0: what there is room for.
-        bind: Where to listen, instead of *host* and *port*: ``"0.0.0.0:8000"``, ``":8000"``,
-            ``"[::1]:8000"``, ``"unix:/run/app.sock"``, ``"fd://3"``; one of these or several.
-        access_log: Leave a line for each request.
-        log_format: ``text`` or ``json``.
-        log_file: Path of the file that lines are appended to; stderr unless told otherwise.
-        log_level: The least severe of the framework's own records that is written.
-        config: Path of the TOML file; the one of the working directory if None.
-        argv: The command line's flags; ``sys.argv[1:]`` if None.
+        port: Port of the HTTP listener; 8000 unless told otherwise, 0 takes any free one.
+        **options: What :class:`~blackbull.server.run_options.RunOptions` has.
 
     Raises:
         SystemExit: 1 with one line on stderr: nothing can be served. A worker ends by it, too.
+        TypeError: there is no such option.
     """
+    unknown = options.keys() - RunOptions.__annotations__.keys()
+    if unknown:
+        raise TypeError(f"run() has no argument {min(unknown)!r}")
+    given = Flags(certfile=certfile, keyfile=keyfile, port=port, **_settings_among(options))
     post = Post.inherited()
     try:
-        flags = parse_flags(sys.argv[1:] if argv is None else argv)
-        given = Flags(host, port, certfile, keyfile, workers, reload, client_ca, sni,
-                      max_connections, max_requests=max_requests,
-                      access_log=access_log, log_format=log_format, log_file=log_file,
-                      log_level=log_level,
-                      drain_timeout=drain_timeout,
-                      reload_paths=texts(reload_paths), bind=texts(bind))  # fmt: skip
-        with config_file(config if flags.config is None else flags.config):
-            settings = make_settings(
-                Settings, override(override(find(app), said(given, str)), said(flags))
-            )
-            if password is not None:
-                settings = replace(settings, password=password)
-            where = find_listeners(
-                app, settings, given=listeners, said=said(given), flags=said(flags), http=http
-            )
-            status = run_with(app, settings, ssl_context=ssl_context, http=http, listeners=where,
-                              post=post)  # fmt: skip
+        status = run_as_told(app, given, options, post=post)
     except BlackBullError as error:
         (say if post is None else post.fail)(" ".join(str(error).split()))
         raise SystemExit(1) from error
@@ -147,6 +97,49 @@ def run(
             post.channel.close()
     if status or post is not None:  # what follows run() is for the process that was started
         raise SystemExit(status)
+
+
+def run_as_told(app: object, given: Flags, options: RunOptions, *, post: Post | None) -> int:
+    """Find out all that was said about how to serve *app*, and do it.
+
+    Args:
+        app: A BlackBull application, or any ASGI 3.0 application.
+        given: What :func:`run` was told that is a setting.
+        options: All that it was told.
+        post: What this process was told if it is a worker.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        ConfigurationError: nothing can be served.
+        LifespanFailed: the application's startup or shutdown raised.
+    """
+    argv = options.get("argv")
+    flags = parse_flags(sys.argv[1:] if argv is None else argv)
+    with config_file(flags.config or given.config):
+        settings = make_settings(
+            Settings, override(override(find(app), said(given, str)), said(flags))
+        )
+        if (password := options.get("password")) is not None:
+            settings = replace(settings, password=password)
+        http = options.get("http", True)
+        where = find_listeners(
+            app, settings, given=options.get("listeners"), said=said(given), flags=said(flags),
+            http=http,
+        )  # fmt: skip
+        return run_with(
+            app, settings, ssl_context=options.get("ssl_context"), http=http, listeners=where,
+            post=post,
+        )  # fmt: skip
+
+
+def _settings_among(options: RunOptions) -> dict[str, Any]:
+    """Return those of *options* that are settings, as :class:`Flags` has them."""
+    found: dict[str, Any] = {
+        name: value for name, value in options.items() if name in Flags.__slots__
+    }
+    return found | {name: texts(found.get(name)) for name in ("bind", "reload_paths")}
 
 
 def texts(given: str | Sequence[str] | None) -> tuple[str, ...]:

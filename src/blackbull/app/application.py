@@ -6,12 +6,12 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from types import ModuleType
-from typing import TYPE_CHECKING, Protocol, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Protocol, TypeVar, Unpack, cast, overload
 
 from blackbull import asgi
 from blackbull.abc import ProtocolDetector
 from blackbull.asgi.types import ASGIReceiveCallable
-from blackbull.config import Environment, KeyPairs, Settings, load_settings
+from blackbull.config import Environment, Settings, load_settings
 from blackbull.connection import Connection
 from blackbull.errors import ConfigurationError
 from blackbull.event import EventDispatcher, EventHandler
@@ -30,6 +30,7 @@ from blackbull.routing.handler.returns import ReturnConverters
 from blackbull.routing.route import RouteInfo, make_route
 from blackbull.routing.router import Router
 from blackbull.server.protocol_registry import ProtocolRegistry, RawBinding, RawProtocolHandler
+from blackbull.server.run_options import RunOptions
 from blackbull.utils import Scheme
 from blackbull.worker import OnlyWorker, Worker
 
@@ -40,9 +41,6 @@ from .lifespan import Hook, Lifespan, event_hook
 from .pipeline import Pipeline
 
 if TYPE_CHECKING:
-    from ssl import SSLContext
-
-    from blackbull.transport.listener import Listener
     from blackbull.transport.tls import TLSOption
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -593,28 +591,9 @@ class BlackBull:
         keyfile: str | None = None,
         port: int | None = None,
         *,
-        host: str | None = None,
-        workers: int | None = None,
-        max_requests: int | None = None,
-        drain_timeout: float | None = None,
-        reload: bool | None = None,
-        reload_paths: Sequence[str] | str | None = None,
         cert: str | None = None,
         key: str | None = None,
-        password: str | None = None,
-        client_ca: str | None = None,
-        sni: KeyPairs | None = None,
-        ssl_context: SSLContext | None = None,
-        http: bool = True,
-        listeners: Sequence[Listener] | None = None,
-        max_connections: int | None = None,
-        bind: str | Sequence[str] | None = None,
-        access_log: bool | None = None,
-        log_format: str | None = None,
-        log_file: str | None = None,
-        log_level: str | None = None,
-        config: str | None = None,
-        argv: Sequence[str] | None = None,
+        **options: Unpack[RunOptions],
     ) -> None:
         """Serve until SIGINT or SIGTERM. The command line's flags go before these arguments.
 
@@ -624,56 +603,17 @@ class BlackBull:
             certfile: Path of the certificate chain, PEM; *cert* is another name for it.
             keyfile: Path of its private key, PEM; *key* is another name for it.
             port: Port of the HTTP listener; 8000 unless told otherwise, 0 takes any free one.
-            host: Address to bind; 127.0.0.1 unless told otherwise.
-            workers: Number of processes; 0: as many as there are processors.
-            max_requests: Requests after which a worker is replaced by a fresh one; 0: never.
-            drain_timeout: Seconds that requests may go on when it is told to stop; 0: none.
-            reload: Serve anew whenever the program's files change.
-            reload_paths: What is watched as well.
-            password: What private keys are encrypted with.
-            client_ca: Path of the authorities of client certificates, PEM; clients need one then.
-            sni: Certificate chain and key by the server name that a client asks for.
-            ssl_context: Used as it is, instead of all of these files.
-            http: Listen for HTTP; False: only protocols with a port of their own are served.
-            listeners: Where to listen, and what is spoken there, instead of *bind*.
-            max_connections: Connections served at a time; 0: as files and memory allow.
-            bind: Where to listen, instead of *host* and *port*: ``"0.0.0.0:8000"``,
-                ``"unix:/run/app.sock"``, ``"fd://3"``, ...; one of these or several.
-            access_log: Leave a line for each request.
-            log_format: ``text`` or ``json``.
-            log_file: Path of the file that lines are appended to; stderr unless told otherwise.
-            log_level: The least severe of the framework's own records that is written.
-            config: Path of the TOML file; the one of the working directory if None.
-            argv: The flags, if not the command line's.
+            cert: As *certfile*.
+            key: As *keyfile*.
+            **options: What :class:`~blackbull.server.run_options.RunOptions` has: ``host``,
+                ``bind``, ``workers``, ``reload``, ``max_connections``, ``log_format``, ...
 
         Raises:
             SystemExit: nothing can be served; one line on stderr says why.
+            TypeError: there is no such option.
         """
         _composition_root().run(
-            self,
-            host=host,
-            port=port,
-            certfile=certfile or cert,
-            keyfile=keyfile or key,
-            workers=workers,
-            max_requests=max_requests,
-            drain_timeout=drain_timeout,
-            reload=reload,
-            reload_paths=reload_paths,
-            password=password,
-            client_ca=client_ca,
-            sni=sni,
-            ssl_context=ssl_context,
-            http=http,
-            max_connections=max_connections,
-            bind=bind,
-            listeners=listeners,
-            access_log=access_log,
-            log_format=log_format,
-            log_file=log_file,
-            log_level=log_level,
-            config=config,
-            argv=argv,
+            self, certfile=certfile or cert, keyfile=keyfile or key, port=port, **options
         )
 
     def _begin_first(self, conn: Connection) -> Response | NativeHandler:

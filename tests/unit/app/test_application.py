@@ -306,11 +306,12 @@ def test_run_hands_everything_to_the_runner(
         "certfile": "chain.pem", "keyfile": "key.pem", "port": 8443, "host": "::", "workers": 1,
         "reload": False, "argv": [],
     }  # fmt: skip
-    others = ("password", "client_ca", "sni", "ssl_context", "max_connections", "config",
-              "max_requests", "reload_paths", "bind", "listeners", "access_log", "log_format",
-              "log_file", "log_level", "drain_timeout")  # fmt: skip
-    nothing = dict.fromkeys([*options, *others])
     assert calls == [
-        (app, {**nothing, **options, "http": True}),
-        (app, {**nothing, "certfile": "chain.pem", "keyfile": "key.pem", "http": False}),
+        (app, options),
+        (app, {"certfile": "chain.pem", "keyfile": "key.pem", "port": None, "http": False}),
     ]
+
+
+def test_run_argument_that_is_none_is_refused(app: BlackBull) -> None:
+    with pytest.raises(TypeError, match=r"^run\(\) has no argument 'prot'$"):
+        app.run(prot=1)  # type: ignore[call-arg]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import logging
 import warnings
 from collections.abc import AsyncIterator, Generator
 
@@ -45,8 +46,10 @@ async def nothing_left_running() -> AsyncIterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
-    """Fail a test that leaves a socket, a transport or a file open."""
+    """Fail a test that leaves a socket, a transport or a file open, or records switched on."""
     result = yield
+    if logging.root.level != logging.WARNING:
+        pytest.fail(f"the root logger is left at {logging.root.level}", pytrace=False)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ResourceWarning)
         gc.collect()

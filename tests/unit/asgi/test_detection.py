@@ -78,6 +78,8 @@ def test_native_application_is_not_wrapped() -> None:
     assert as_native_app(app) is app
 
 
-@pytest.mark.parametrize("app", [fastapi.FastAPI(), litestar.Litestar([]), Starlette()])
+@pytest.mark.parametrize(
+    "app", [fastapi.FastAPI(), litestar.Litestar([], logging_config=None), Starlette()]
+)
 def test_frameworks_of_others_are_recognised(app: object) -> None:
     assert isinstance(as_native_app(app), HostedApp)

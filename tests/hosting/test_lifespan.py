@@ -34,7 +34,7 @@ def test_lifespan_in_every_direction_spans_the_service(tmp_path: Path) -> None:
             url = f"http://127.0.0.1:{servers.port(direction)}/state"
             assert httpx.get(url, timeout=TIMEOUT).text == "started"
     for direction in DIRECTIONS:
-        said = re.findall(r"the application (\w+)", servers.log(direction))
+        said = re.findall(r"the application (started|stopped)", servers.log(direction))
         assert (direction, said) == (direction, ["started", "stopped"])
 
 

@@ -45,7 +45,9 @@ async def nothing_left_running() -> AsyncIterator[None]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+def pytest_runtest_teardown(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, object, object]:
     """Fail a test that leaves a socket, a transport or a file open, or records switched on."""
     result = yield
     if logging.root.level != logging.WARNING:
@@ -53,6 +55,8 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ResourceWarning)
         gc.collect()
+    if nextitem is None or nextitem.path != item.path:
+        gc.freeze()  # what a file's tests leave behind is not looked through after each later one
     leaks = [str(w.message) for w in caught if issubclass(w.category, ResourceWarning)]
     if leaks:
         pytest.fail(f"{item.nodeid} left open: {leaks}", pytrace=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +13,7 @@ from .entry import Details, Entry, Peer
 from .formatters import ACCESS
 from .handler import BatchWriteHandler
 from .outputs import RecordOutput
-from .thread import Desk, Inline, LogThread
+from .thread import Desk, Inline, Lines, LogThread
 
 if TYPE_CHECKING:
     from ..config import Settings
@@ -32,6 +33,8 @@ class AccessLog:
         batch_size: Entries that are handed over together, at the most.
         interval: Seconds for which an entry waits for others.
         max_queued: Entries that may be on their way; more are lost, and counted.
+        render: Makes lines of entries, here: a second thread that runs Python code beside the
+            loop's costs more than it spares. None: *desk* takes entries.
 
     Attributes:
         now: The clock that entries have their times from.
@@ -40,7 +43,7 @@ class AccessLog:
 
     __slots__ = (
         "_batch_size", "_desk", "_done", "_entries", "_interval", "_loop", "_max_queued",
-        "_queued", "_waiting", "now", "owned",
+        "_queued", "_render", "_waiting", "now", "owned",
     )  # fmt: skip
 
     def __init__(
@@ -51,13 +54,15 @@ class AccessLog:
         batch_size: int = 512,
         interval: float = 0.02,
         max_queued: int = 10_000,
+        render: Callable[[list[Entry]], Lines] | None = None,
     ) -> None:
         self._loop = loop
         self._desk = desk
         self._batch_size = batch_size
         self._interval = interval
         self._max_queued = max_queued
-        self._queued: deque[tuple[list[Entry], int]] = deque()
+        self._queued: deque[tuple[list[Entry] | Lines, int]] = deque()
+        self._render = render
         self._waiting = 0
         self._entries: list[Entry] = []
         self.now = monotonic
@@ -168,15 +173,21 @@ class AccessLog:
             return
         self._entries = []
         queued = self._queued
-        while queued and not queued[0][0]:  # whoever has written a batch empties it
+        while queued and _is_done(queued[0][0]):
             self._waiting -= queued.popleft()[1]
         count = len(entries)
         if self._waiting + count > self._max_queued:
             self._desk.lose(count)
             return
-        queued.append((entries, count))
+        batch = entries if self._render is None else self._render(entries)
+        queued.append((batch, count))
         self._waiting += count
-        self._desk.put(entries)
+        self._desk.put(batch)
+
+
+def _is_done(batch: list[Entry] | Lines) -> bool:
+    """Return whether *batch* is dealt with: entries are taken out of it then."""
+    return batch.done if isinstance(batch, Lines) else not batch
 
 
 def refusal_size(error: object) -> int:
@@ -194,8 +205,9 @@ def open_access_log(loop: asyncio.AbstractEventLoop, settings: Settings) -> Acce
     fast = isinstance(only, BatchWriteHandler) and only.takes_entries()
     enabled = logger.isEnabledFor(logging.INFO)
     desk: Desk
+    render = None
     if isinstance(only, BatchWriteHandler) and fast and (only.own or enabled):
-        desk = only.desk
+        desk, render = only.desk, only.render
     elif handlers and enabled:
         output = RecordOutput(query=settings.access_log_query)
         desk = LogThread(output) if settings.async_logging else Inline(output)
@@ -207,6 +219,7 @@ def open_access_log(loop: asyncio.AbstractEventLoop, settings: Settings) -> Acce
         batch_size=1 if isinstance(desk, Inline) else settings.log_batch_size,
         interval=settings.log_batch_timeout_ms / 1000.0,
         max_queued=settings.log_queue,
+        render=render,
     )
     log.owned = not fast
     return log

@@ -9,6 +9,7 @@ import time
 from abc import abstractmethod
 from typing import Final
 
+from ..protocol.head import RequestHead
 from .entry import (
     FIELDS,
     MAX_VALUE,
@@ -57,8 +58,8 @@ class RecordFormatter(logging.Formatter):
 
     def stamp(self, seconds: float) -> str:
         """Return the time as RFC 3339 has it: UTC, milliseconds."""
-        second = int(seconds)
-        return f"{self.second(second)}{int((seconds - second) * 1000.0):03d}Z"
+        second, milliseconds = divmod(int(seconds * 1000.0 + 0.001), 1000)
+        return f"{self.second(second)}{milliseconds:03d}Z"
 
     def second(self, second: int) -> str:
         """Return the time down to its full second, and a dot."""
@@ -84,32 +85,27 @@ class PlainFormatter(RecordFormatter):
         """
         self.offset = offset = time.time() - time.monotonic()
         clients: dict[Peer, str] = {}
-        requests = self._requests
+        asked: dict[int, str] = {}  # by the head's identity: heads that repeat are one object
         statuses = self._statuses
         lines: list[str] = []
-        second = 0
+        millisecond = -1
         stamp = ""
         for entry in entries:
             head, peer, noted, status, sent, _, began, ended, details = entry
-            wall = ended + offset
-            at = int(wall)
-            if at != second:
-                second = at
-                stamp = self.second(at)
+            at = int((ended + offset) * 1000.0)
+            if at != millisecond:
+                millisecond = at
+                stamp = self.stamp(at / 1000.0)
             if head is None or noted is not None or details is not None or self.query:
-                lines.append(f"{stamp}{int((wall - at) * 1000.0):03d}Z {self.message(entry)}")
+                lines.append(f"{stamp} {self.message(entry)}")
                 continue
-            client = clients.get(peer)
-            if client is None:
-                client = clients[peer] = client_text(peer)
-            asked = (head.method, head.path, head.http_version)
-            request = requests.get(asked) or self._learn_request(asked)
-            if status in NO_CONTENT or asked[0] == "HEAD":
+            client = clients.get(peer) or self._learn_client(peer, clients)
+            request = asked.get(id(head)) or self._learn_request(head, asked)
+            if status in NO_CONTENT or head.method == "HEAD":
                 sent = 0
             lines.append(
-                f"{stamp}{int((wall - at) * 1000.0):03d}Z {client}{request}"
-                f"{statuses.get(status) or self._learn_status(status)} {sent} "
-                f"{(ended - began) * 1000.0:.1f}ms"
+                f"{stamp}{client}{request}{statuses.get(status) or self._learn_status(status)} "
+                f"{sent} {(ended - began) * 1000.0:.1f}ms"
             )
         return lines
 
@@ -132,10 +128,18 @@ class PlainFormatter(RecordFormatter):
         text = self._statuses[status] = self.status(status)
         return text
 
-    def _learn_request(self, asked: tuple[str, str, str]) -> str:
-        if len(self._requests) >= MAX_KNOWN:
-            self._requests.clear()
-        text = self._requests[asked] = f' "{self.request(*asked)}" '
+    def _learn_client(self, peer: Peer, clients: dict[Peer, str]) -> str:
+        text = clients[peer] = f" {client_text(peer)}"
+        return text
+
+    def _learn_request(self, head: RequestHead, asked: dict[int, str]) -> str:
+        known = (head.method, head.path, head.http_version)
+        text = self._requests.get(known)
+        if text is None:
+            if len(self._requests) >= MAX_KNOWN:
+                self._requests.clear()
+            text = self._requests[known] = f' "{self.request(*known)}" '
+        asked[id(head)] = text
         return text
 
     def format(self, record: logging.LogRecord) -> str:

@@ -21,7 +21,7 @@ FLUSH_SECONDS: Final = 1.0
 class BatchWriteHandler(logging.Handler):
     """Formats a record where it is logged, and lets a thread write it.
 
-    The access log gives it entries instead of records, which are formatted in the thread, too.
+    The access log gives it entries instead of records.
 
     Args:
         stream: Where lines go; stderr if None.
@@ -32,7 +32,8 @@ class BatchWriteHandler(logging.Handler):
         background: A thread writes; else whoever logs waits.
 
     Attributes:
-        desk: Takes lines, and the access log's entries.
+        desk: Takes lines.
+        render: Makes lines of the access log's entries.
         own: The framework has set it up: its level is not the access log's.
     """
 
@@ -52,6 +53,7 @@ class BatchWriteHandler(logging.Handler):
         made = formatter or PlainFormatter()
         self.formatter: logging.Formatter | None = made
         self._output = LineOutput(made, sink or find_sink(stream))
+        self.render = self._output.render
         self.desk: Desk
         if background:
             self.desk = LogThread(self._output, batch_size=batch_size, gather=flush_interval)

@@ -6,12 +6,13 @@ import logging
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from .entry import Entry, describe_entry
 from .formatters import ACCESS, STANDARD, RecordFormatter, entry_message
 from .sinks import Sink, writable
-from .thread import Item, Output
+from .thread import Item, Lines, Output
 
 MAX_BACKLOG: Final = 4 * 1024 * 1024
 """Bytes of lines that wait for a reader."""
@@ -42,12 +43,20 @@ class LineOutput(Output):
         if isinstance(item, logging.LogRecord):
             self.take(self.formatter.format(item))
             return
+        lines = item if isinstance(item, Lines) else self.render(item)
+        self._lost += lines.lost
+        self._keep(lines.text, lines.count)
+
+    def render(self, entries: list[Entry]) -> Lines:
+        """Return *entries* as lines; safe to call in another thread than the one that writes."""
         try:
-            lines = self.formatter.format_entries(item)
+            lines = self.formatter.format_entries(entries)
         except Exception:
-            lines = self._make_each(item)
+            lines = self._make_each(entries)
+        count = len(lines)
         lines.append("")
-        self._keep("\n".join(lines).encode(errors="backslashreplace"), len(lines) - 1)
+        text = "\n".join(lines).encode(errors="backslashreplace")
+        return Lines(text, count, lost=len(entries) - count)
 
     def lose(self, count: int) -> None:
         self._lost += count
@@ -115,10 +124,8 @@ class LineOutput(Output):
         """Return the lines of those that have one: a handler may have left what has no text."""
         lines = []
         for entry in entries:
-            try:
+            with suppress(Exception):
                 lines.append(self.formatter.format_entry(entry))
-            except Exception:
-                self._lost += 1
         return lines
 
 

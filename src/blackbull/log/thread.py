@@ -1,4 +1,4 @@
-"""The thread that formats and writes, so that no event loop waits for a disk or a reader."""
+"""The thread that writes, so that no event loop waits for a disk or a reader."""
 
 from __future__ import annotations
 
@@ -18,8 +18,28 @@ MAX_ITEMS: Final = 10_000
 RETRY: Final = 0.1
 """Seconds for which a reader that does not read is waited for before the queue is looked at."""
 
-Item: TypeAlias = "list[Entry] | str | logging.LogRecord"
-"""Entries of the access log, a line that is ready, or a record for handlers."""
+
+class Lines:
+    """Lines that are ready to be written.
+
+    Attributes:
+        text: The lines with their ends.
+        count: How many they are.
+        lost: How many more there should be: these have no text.
+        done: They are written, or lost.
+    """
+
+    __slots__ = ("count", "done", "lost", "text")
+
+    def __init__(self, text: bytes, count: int, *, lost: int = 0) -> None:
+        self.text = text
+        self.count = count
+        self.lost = lost
+        self.done = False
+
+
+Item: TypeAlias = "list[Entry] | Lines | str | logging.LogRecord"
+"""Entries of the access log, lines or a line, or a record for handlers."""
 
 
 class Output(ABC):
@@ -81,7 +101,7 @@ class LogThread(Desk):
 
     def put(self, item: Item) -> None:
         if self._closed or self._queue.qsize() >= MAX_ITEMS:
-            self._losses.append(len(item) if isinstance(item, list) else 1)
+            self._losses.append(_finish(item))
             return
         self._queue.put(item)
         if self._thread is None:
@@ -135,8 +155,7 @@ class LogThread(Desk):
             while self._losses:
                 output.lose(self._losses.popleft())
             output.take(item)
-            if isinstance(item, list):
-                item.clear()  # which tells whoever made it
+            _finish(item)
             taken += 1
             if taken >= self._batch_size or self._queue.empty():
                 return True
@@ -156,8 +175,7 @@ class Inline(Desk):
 
     def put(self, item: Item) -> None:
         self._output.take(item)
-        if isinstance(item, list):
-            item.clear()
+        _finish(item)
         self._output.retry(0.0)
 
     def lose(self, count: int) -> None:
@@ -168,3 +186,15 @@ class Inline(Desk):
         while self._output.retry(RETRY) and time.monotonic() < until:
             pass
         self._output.close()
+
+
+def _finish(item: Item) -> int:
+    """Tell whoever made *item* that it is dealt with; return how many records it was."""
+    if isinstance(item, Lines):
+        item.done = True
+        return item.count
+    if isinstance(item, list):
+        count = len(item)
+        item.clear()
+        return count
+    return 1

@@ -265,17 +265,17 @@ class Settings:
         "BB_LOG_BATCH_SIZE",
         kind=Kind.COUNT,
         minimum=1,
-        sentence="Access records that are handed to that thread together, at the most.",
+        sentence="Access records that are made into lines together, at the most.",
     )
     log_batch_timeout_ms: int = setting(
-        20,
+        100,
         "BB_LOG_BATCH_TIMEOUT_MS",
         kind=Kind.COUNT,
         unit="ms",
         sentence="How long a record waits for others to be handed over with.",
     )
     log_queue: int = setting(
-        10000,
+        50000,
         "BB_LOG_QUEUE",
         kind=Kind.COUNT,
         minimum=1,

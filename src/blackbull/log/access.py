@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from ..connection import Connection
     from ..response import Response
 
+MAX_BLOCKS: Final = 8
+"""Batches of lines that are handed over together: waking the other thread costs the loop a lot."""
+
 CLOSE_SECONDS: Final = 1.0
 """How long a server that stops waits for the program's handlers to take the last records."""
 
@@ -30,7 +33,7 @@ class AccessLog:
     Args:
         loop: The loop.
         desk: Takes batches of entries.
-        batch_size: Entries that are handed over together, at the most.
+        batch_size: Entries that are made into lines, or handed over, together at the most.
         interval: Seconds for which an entry waits for others.
         max_queued: Entries that may be on their way; more are lost, and counted.
         render: Makes lines of entries, here: a second thread that runs Python code beside the
@@ -42,8 +45,8 @@ class AccessLog:
     """
 
     __slots__ = (
-        "_batch_size", "_desk", "_done", "_entries", "_interval", "_loop", "_max_queued",
-        "_queued", "_render", "_waiting", "now", "owned",
+        "_batch_size", "_blocks", "_desk", "_done", "_entries", "_interval", "_loop",
+        "_max_queued", "_queued", "_render", "_timer", "_waiting", "now", "owned",
     )  # fmt: skip
 
     def __init__(
@@ -63,6 +66,8 @@ class AccessLog:
         self._max_queued = max_queued
         self._queued: deque[tuple[list[Entry] | Lines, int]] = deque()
         self._render = render
+        self._blocks: list[Lines] = []
+        self._timer: asyncio.TimerHandle | None = None
         self._waiting = 0
         self._entries: list[Entry] = []
         self.now = monotonic
@@ -77,10 +82,16 @@ class AccessLog:
             self._gathered(count)
 
     def _gathered(self, count: int) -> None:
-        if count >= self._batch_size:
+        if count < self._batch_size:
+            if self._timer is None:
+                self._timer = self._loop.call_later(self._interval, self._hand_over)
+        elif self._render is None or self._batch_size == 1:
             self._hand_over()
         else:
-            self._loop.call_later(self._interval, self._hand_over)
+            self._blocks.append(self._render(self._entries))
+            self._entries = []
+            if len(self._blocks) >= MAX_BLOCKS:
+                self._hand_over()
 
     def answered(self, conn: Connection, response: Response, began: float) -> None:
         """Take a request that was answered in the callback in which it arrived."""
@@ -168,21 +179,33 @@ class AccessLog:
             await asyncio.to_thread(self._desk.close, CLOSE_SECONDS)
 
     def _hand_over(self) -> None:
-        entries = self._entries
-        if not entries:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        batch, count = self._take_batch()
+        if not count:
             return
-        self._entries = []
         queued = self._queued
         while queued and _is_done(queued[0][0]):
             self._waiting -= queued.popleft()[1]
-        count = len(entries)
         if self._waiting + count > self._max_queued:
             self._desk.lose(count)
             return
-        batch = entries if self._render is None else self._render(entries)
         queued.append((batch, count))
         self._waiting += count
         self._desk.put(batch)
+
+    def _take_batch(self) -> tuple[list[Entry] | Lines, int]:
+        """Return what was gathered, and how many records it is."""
+        entries, self._entries = self._entries, []
+        if self._render is None:
+            return entries, len(entries)
+        blocks, self._blocks = self._blocks, []
+        if entries:
+            blocks.append(self._render(entries))
+        lost = sum(block.lost for block in blocks)
+        count = sum(block.count for block in blocks)
+        return Lines(b"".join(block.text for block in blocks), count, lost=lost), count + lost
 
 
 def _is_done(batch: list[Entry] | Lines) -> bool:

@@ -54,4 +54,5 @@ def test_disk_full_for_a_while_costs_the_records_of_that_while(where: str, tmp_p
     assert lost > REQUESTS // 2
     # What was written in part counts as lost, and is at most as much as there was room for.
     assert asked - torn <= written + lost <= asked + ROOM // 64
-    assert lines[-1].endswith("ms")
+    # The line that tells of the losses may come last.
+    assert any(line.endswith("ms") for line in lines[-2:])

@@ -14,7 +14,8 @@ from tests.scenario.test_logging import load, run_with_stderr
 ROOM = 65536
 REQUESTS = 3000
 SCRIPT = f"""
-import resource
+import os, resource
+os.environ["BB_LOG_BATCH_TIMEOUT_MS"] = "2"  # so that records are written while they come
 resource.setrlimit(resource.RLIMIT_FSIZE, ({ROOM}, resource.RLIM_INFINITY))
 from blackbull import BlackBull
 

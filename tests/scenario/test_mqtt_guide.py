@@ -188,7 +188,9 @@ class Guide:
                 r"\bport=\d+", "port=0", text.replace("MQTTExtension()", "MQTTExtension(port=0)")
             )
         )
-        run = f"import runpy, sys; sys.stdout = sys.stderr; runpy.run_path({str(script)!r})"
+        # A buffer of its own: the log's thread must not flush a line of which a part is printed.
+        prints = "sys.stdout = open(2, 'w', buffering=1, closefd=False)"
+        run = f"import runpy, sys; {prints}; runpy.run_path({str(script)!r})"
         self.program = Program(["-c", run], cwd=directory)
 
     def __enter__(self) -> Guide:

@@ -43,6 +43,7 @@ from blackbull.server.protocol_registry import ProtocolRegistry
 from blackbull.server.run_options import RunOptions
 from blackbull.server.server import Server
 from blackbull.server.signals import Signals
+from blackbull.server.threads import leave, run_loop
 from blackbull.server.workers.generation import Terms
 from blackbull.server.workers.held import SHARES
 from blackbull.server.workers.notices import Notices
@@ -91,10 +92,12 @@ def run(
         status = run_as_told(app, given, options, post=post)
     except BlackBullError as error:
         (say if post is None else post.fail)(" ".join(str(error).split()))
+        leave(1)
         raise SystemExit(1) from error
     finally:
         if post is not None:
             post.channel.close()
+    leave(status)
     if status or post is not None:  # what follows run() is for the process that was started
         raise SystemExit(status)
 
@@ -196,15 +199,13 @@ def run_with(
         return work(post)
     if settings.reload or workers > 1 or settings.max_requests:
         return supervise(settings, workers, lambda sock, index: work(Post.of(sock, index)))
-    with (
-        own_logging(settings, colors=with_colors(settings)) as handler,
-        asyncio.Runner(loop_factory=loop_factory(settings)) as loop_runner,
-    ):
+    factory = loop_factory(settings)
+    with own_logging(settings, colors=with_colors(settings)) as handler:
         serving = serve(
             as_native_app(app), settings, ssl_context=ssl_context, http=http, listeners=listeners,
             tell=speaker(settings, handler),
         )  # fmt: skip
-        return loop_runner.run(serving)
+        return run_loop(serving, loop_factory=factory)
 
 
 def supervise(settings: Settings, workers: int, work: Callable[[socket.socket, int], int]) -> int:

@@ -15,6 +15,7 @@ from blackbull.server.lifespan import start, stop
 from blackbull.server.listening import Listening
 from blackbull.server.server import Server
 from blackbull.server.signals import Signals
+from blackbull.server.threads import run_loop
 from blackbull.transport.listener import Listener
 
 from .channel import Channel
@@ -93,8 +94,7 @@ def serve_worker(
             await worker.aclose()
 
     try:
-        with asyncio.Runner(loop_factory=loop_factory) as runner:
-            runner.run(serve())
+        run_loop(serve(), loop_factory=loop_factory)
     except Lost:
         return 1
     except BlackBullError as error:

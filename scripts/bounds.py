@@ -59,6 +59,7 @@ CONSTANTS = {
     "max_gaps": ("protocol.http2.streams:MAX_GAPS", "ranges that were skipped"),
     "max_known_blocks": ("protocol.http2.requests:MAX_KNOWN_BLOCKS", "per connection"),
     "max_known_block": ("protocol.http2.requests:MAX_KNOWN_BLOCK", "bytes"),
+    "max_known_list": ("protocol.http2.requests:MAX_KNOWN_LIST", "bytes"),
     "stop_seconds": ("server.bindings.http2_consumer:STOP_SECONDS", "s"),
     # WebSocket
     "max_control": ("protocol.websocket.frames:MAX_CONTROL", "bytes"),
@@ -103,6 +104,7 @@ OURS = {
 FLOODS = "fault/test_floods.py::"
 SLOW = "fault/test_slow_peers.py::"
 H2 = "fault/test_http2_floods.py::"
+ABUSE = "unit/protocol/http2/test_abuse.py::"
 WS = "fault/test_slow_websockets.py::"
 WS10 = "conformance/rfc6455/test_section_10_limits.py::"
 MQTT = "fault/test_mqtt_limits.py::"
@@ -518,11 +520,17 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
         ),
         Bound(
             "memories of header blocks",
-            "`max_known_block`",
+            "`max_known_block`; its fields count `max_known_list`",
             "`max_known_blocks`",
             "none: a memory that is full is emptied",
             "nothing",
-            (H2 + "test_attacks_leave_no_memory_behind",),
+            (
+                ABUSE + "test_head_is_remembered_if_its_fields_count_little",
+                ABUSE + "test_head_is_remembered_if_its_block_is_short",
+                ABUSE + "test_heads_that_are_remembered_are_bounded_in_number",
+                H2 + "test_heads_that_refer_to_large_fields_leave_little_behind",
+                H2 + "test_attacks_leave_no_memory_behind",
+            ),
         ),
         Bound(
             "a silent connection",

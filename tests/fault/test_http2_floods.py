@@ -431,6 +431,27 @@ async def test_attacks_leave_no_memory_behind(kind: str) -> None:
         assert peak < 8_000_000
 
 
+async def test_heads_that_refer_to_large_fields_leave_little_behind() -> None:
+    """A block of a few bytes can name what is large again and again."""
+    site = Site()
+    cookie = b"\x60\x7f\xa1\x1e" + b"c" * 4000
+    async with serving(site.app) as server, lined(server) as peer:
+        await peer.send(frame(HEADERS, REQUEST, 1, GET[:2] + b"\x04\x02/a\x01\x01a" + cookie))
+        await peer.until(DATA, 1)
+        gc.collect()
+        tracemalloc.start()
+        try:
+            for number in range(3, 515, 2):
+                block = GET[:2] + b"\x04\x04/%03d\x01\x01a" % number + b"\xbe" * 15
+                await peer.send(frame(HEADERS, REQUEST, number, block))
+                await peer.until(DATA, number)
+            gc.collect()
+            left, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert left < 1_000_000, "of 10 KB that were sent"
+
+
 async def test_long_connection_keeps_nothing_of_its_streams() -> None:
     """Defect 22."""
     site = Site()

@@ -26,19 +26,21 @@ class Decoder:
         max_fields: The most fields of a block.
 
     Attributes:
+        size: What the fields of the last block count, overhead included.
         table: The dynamic table: while it is unchanged, blocks mean what they meant.
 
     Spec:
         RFC 7541 §3.2; RFC 9113 §4.3, §10.5.1
     """
 
-    __slots__ = ("_update_due", "max_fields", "max_list_size", "max_table_size", "table")
+    __slots__ = ("_update_due", "max_fields", "max_list_size", "max_table_size", "size", "table")
 
     def __init__(
         self, max_table_size: int = 4096, *, max_list_size: int = 65536, max_fields: int = 256
     ) -> None:
         self.table = DynamicTable(DEFAULT_CAPACITY)
         self._update_due = False
+        self.size = 0
         self.max_table_size = max_table_size
         self.max_list_size = max_list_size
         self.max_fields = max_fields
@@ -110,6 +112,7 @@ class Decoder:
 
     def _check(self, fields: list[Field]) -> None:
         size = OVERHEAD * len(fields) + sum([len(name) + len(value) for name, value in fields])
+        self.size = size
         if size > self.max_list_size:
             raise _too_large("header_max_total", self.max_list_size, size)
         if len(fields) > self.max_fields:

@@ -12,7 +12,6 @@ from .codes import (
     ACK,
     DEFAULT_WINDOW,
     FRAME_SIZE_ERROR,
-    INITIAL_WINDOW_SIZE,
     MAX_STREAM_ID,
     NO_ERROR,
     PROTOCOL_ERROR,
@@ -123,12 +122,14 @@ class Control:
             if not self.settled:
                 self._settle()
             return
+        before = self._peer.initial_window_size
         for setting, value in parse_settings(payload):
-            before = self._peer.initial_window_size
             self._peer.apply(setting, value)
-            if setting == INITIAL_WINDOW_SIZE and value != before:
-                for stream in self._streams.open.values():
-                    self._outflow.credit_stream(stream, value - before)
+        # once for all values: a frame has room for thousands
+        change = self._peer.initial_window_size - before
+        if change:
+            for stream in self._streams.open.values():
+                self._outflow.credit_stream(stream, change)
         self._peer.end_first()
         self._encoder.limit_table(self._peer.header_table_size)
         self._out.append(SETTINGS_ACK)

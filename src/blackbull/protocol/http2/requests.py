@@ -35,6 +35,8 @@ ANY: Final = -1
 
 MAX_KNOWN_BLOCKS: Final = 256
 MAX_KNOWN_BLOCK: Final = 1024
+MAX_KNOWN_LIST: Final = 4096
+"""What the fields of a block that is remembered may count: few bytes can refer to large ones."""
 
 
 @final
@@ -208,7 +210,8 @@ class Requests:
         if fault is not None:
             self._refuse_request(stream_id, fields, ended, fault)
             return None
-        if table.changes == changes and len(block) <= MAX_KNOWN_BLOCK:
+        short = len(block) <= MAX_KNOWN_BLOCK and self._decoder.size <= MAX_KNOWN_LIST
+        if short and table.changes == changes:
             if len(self._known) >= MAX_KNOWN_BLOCKS:
                 self._known.clear()
             self._known[block] = head

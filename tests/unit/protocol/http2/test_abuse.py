@@ -16,9 +16,23 @@ from blackbull.protocol.http2 import (
     RequestRefused,
     StreamFailed,
 )
+from blackbull.protocol.http2.content import Outflow
+from blackbull.protocol.http2.stream import Stream
 from tests.spec import spec
 
-from .peer import ACK, DATE, END_HEADERS, END_STREAM, GET, PADDED, POST, Peer, frame, number
+from .peer import (
+    ACK,
+    DATE,
+    END_HEADERS,
+    END_STREAM,
+    GET,
+    PADDED,
+    POST,
+    Peer,
+    frame,
+    number,
+    setting,
+)
 
 Flood = Callable[[Peer, int], bytes]
 
@@ -159,6 +173,64 @@ def test_header_list_that_decompresses_to_much_more_is_refused() -> None:
     assert event.error.seen > 200_000_000
     (event,) = peer.send(frame(FrameType.HEADERS, 5, 3, peer.encoder.encode(GET)[:1] + b"\xbe"))
     assert isinstance(event, StreamFailed)
+
+
+@pytest.mark.parametrize(("size", "kept"), [(4095, 1), (4096, 1), (4097, 0)])
+def test_head_is_remembered_if_its_fields_count_little(size: int, kept: int) -> None:
+    """A block of a few bytes can refer to large fields; it is not the block that is kept."""
+    fields = [*GET, (b"x-a", b"")]
+    counted = sum(32 + len(name) + len(value) for name, value in fields)
+    fields[-1] = (b"x-a", b"v" * (size - counted))
+    peer = Peer()
+    peer.request(1, fields)
+    peer.request(3, fields)  # all of it is in the table now, so its meaning cannot change
+    assert len(peer.machine._requests._known) == kept
+    assert peer.request(5, fields).head.fields[-1] == fields[-1]
+
+
+@pytest.mark.parametrize(("size", "kept"), [(1023, 1), (1024, 1), (1025, 0)])
+def test_head_is_remembered_if_its_block_is_short(size: int, kept: int) -> None:
+    # three known fields and an authority; then a literal of 12 bytes and its value
+    length = size - 12
+    more = length - 127
+    block = b"\x82\x86\x84\x01\x01a\x00\x01x\x7f" + bytes((more & 127 | 128, more >> 7))
+    block += b"v" * length
+    assert len(block) == size
+    peer = Peer()
+    peer.send(frame(FrameType.HEADERS, END_STREAM | END_HEADERS, 1, block))
+    assert len(peer.machine._requests._known) == kept
+
+
+def test_heads_that_are_remembered_are_bounded_in_number() -> None:
+    peer = Peer()
+    for turn in range(600):
+        block = b"\x82\x86\x04\x04/%03d\x01\x01a" % turn
+        peer.send(frame(FrameType.HEADERS, END_STREAM | END_HEADERS, 2 * turn + 1, block))
+        peer.machine.send_response(2 * turn + 1, 200, b"", (), b"x", DATE)
+        peer.read()
+        assert len(peer.machine._requests._known) == turn % 256 + 1
+
+
+@spec("RFC 9113 §6.5.3")
+def test_settings_of_many_values_move_each_stream_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A frame has room for thousands, a connection for a hundred streams."""
+    moved: list[int] = []
+    move = Outflow.credit_stream
+
+    def counted(outflow: Outflow, stream: Stream, change: int) -> None:
+        moved.append(change)
+        move(outflow, stream, change)
+
+    peer = Peer()
+    for stream_id in (1, 3, 5):
+        peer.request(stream_id)
+    monkeypatch.setattr(Outflow, "credit_stream", counted)
+    values = b"".join(setting(4, value) for value in range(2000))
+    peer.send(frame(FrameType.SETTINGS, 0, 0, values + setting(4, 65536)))
+    assert moved == [1] * 3
+    assert peer.machine.stream_window(5) == 65536
+    peer.send(frame(FrameType.SETTINGS, 0, 0, values + setting(4, 65536)))
+    assert moved == [1] * 3
 
 
 def test_busy_client_is_no_flood() -> None:

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .application import BlackBull
-from .group import RouteGroup
+from .routes import RouteGroup
 
 __all__ = ["BlackBull", "RouteGroup"]

@@ -170,7 +170,7 @@ async def test_queue_that_is_full_stops_the_reading(depth: int) -> None:
         sent = await push(peer, data)
         assert sent < len(data)
         session = next(iter(server.connections))._consumer
-        assert len(session._inbox) == depth
+        assert len(session._inbox.messages) == depth
         assert session._machine.held < 1 << 20
         go.set()
         for _ in range(sent // len(one)):
@@ -188,7 +188,7 @@ async def test_queue_is_bounded_in_bytes_as_well(caplog: pytest.LogCaptureFixtur
         client = await open_client(peer)
         sent = await push(peer, big * 50)
         session = next(iter(server.connections))._consumer
-        assert sum(map(len, session._inbox)) <= 500_000 + 300_000
+        assert sum(map(len, session._inbox.messages)) <= 500_000 + 300_000
         go.set()
         for _ in range(sent // len(big)):
             assert await client.hear() == "x" * 300_000
@@ -206,7 +206,7 @@ async def test_queue_of_depth_zero_reads_only_for_a_waiting_handler() -> None:
         session = next(iter(server.connections))._consumer
         for _ in range(20):
             await asyncio.sleep(0.005)
-            assert list(session._inbox) == []
+            assert list(session._inbox.messages) == []
         go.set()
         got = [await client.frame() for _ in range(4)]
         assert sorted(got, key=lambda each: each.opcode) == [
@@ -397,7 +397,7 @@ async def test_bytes_behind_the_handshake_are_bounded_too() -> None:
             pass
         sent += await push(peer, one[sent % len(one) :] + one * 20_000)
         assert sent < len(one) * 20_000
-        assert len(view._consumer._inbox) == 3
+        assert len(view._consumer._inbox.messages) == 3
         assert view._consumer._machine.held < 1 << 20
         go.set()
         client = Client(peer, b"")

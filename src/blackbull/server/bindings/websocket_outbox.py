@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from blackbull.protocol.websocket import WebSocketConnection
 
 from .upgrade import ByteStream
-
-if TYPE_CHECKING:
-    from .websocket import WebSocketUpgrade
 
 MAX_BATCH: Final = 65536
 """Bytes that are gathered before they are written."""
@@ -23,7 +20,7 @@ class Outbox:
     """The frames of one WebSocket that have not been written.
 
     Args:
-        upgrade: Tells when a turn of the loop ends.
+        turn: Writes what has gathered when a turn of the loop ends.
         machine: Makes frames of messages.
 
     Attributes:
@@ -37,12 +34,12 @@ class Outbox:
     """
 
     __slots__ = (
-        "_drained", "_gathered", "_scheduled", "_upgrade", "bytes", "fed", "machine", "messages",
+        "_drained", "_gathered", "_scheduled", "_turn", "bytes", "fed", "machine", "messages",
         "parts", "paused", "stream",
     )  # fmt: skip
 
-    def __init__(self, upgrade: WebSocketUpgrade, machine: WebSocketConnection) -> None:
-        self._upgrade = upgrade
+    def __init__(self, turn: Turn, machine: WebSocketConnection) -> None:
+        self._turn = turn
         self._drained: asyncio.Future[None] | None = None
         self._gathered = 0
         self._scheduled = False
@@ -81,7 +78,7 @@ class Outbox:
             self.flush()
         elif not self.fed and not self._scheduled:
             self._scheduled = True
-            self._upgrade.flush_soon(self)
+            self._turn.flush_soon(self)
 
     def put_frame(self, frame: bytes) -> None:
         """Put a control frame in; ``b""`` is none."""
@@ -91,7 +88,7 @@ class Outbox:
         self._gathered += len(frame)
         if not self.fed and not self._scheduled:
             self._scheduled = True
-            self._upgrade.flush_soon(self)
+            self._turn.flush_soon(self)
 
     def flush(self) -> None:
         """Write what was gathered."""
@@ -119,7 +116,7 @@ class Outbox:
     async def wait(self) -> None:
         """Return when :meth:`wake` is called. Cancelling loses nothing."""
         if self._drained is None:
-            self._drained = self._upgrade.service.loop.create_future()
+            self._drained = self._turn.loop.create_future()
         await asyncio.shield(self._drained)
 
     def wake(self) -> None:
@@ -127,3 +124,32 @@ class Outbox:
         if self._drained is not None:
             self._drained.set_result(None)
             self._drained = None
+
+
+class Turn:
+    """The outboxes that are written when the current turn of the loop ends, all in one callback.
+
+    Args:
+        loop: The loop that serves.
+
+    Attributes:
+        loop: As above.
+    """
+
+    __slots__ = ("_dirty", "loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._dirty: list[Outbox] = []
+
+    def flush_soon(self, outbox: Outbox) -> None:
+        """Let *outbox* be written at the end of this turn of the loop."""
+        if not self._dirty:
+            self.loop.call_soon(self._flush)
+        self._dirty.append(outbox)
+
+    def _flush(self) -> None:
+        dirty = self._dirty
+        self._dirty = []
+        for outbox in dirty:
+            outbox.flush()

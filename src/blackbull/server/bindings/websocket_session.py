@@ -15,8 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 from blackbull.abc import Consumer
 from blackbull.connection import Connection
@@ -33,9 +32,7 @@ from blackbull.messages import (
     Receive,
     WebSocketAccept,
     WebSocketClose,
-    WebSocketConnect,
     WebSocketDisconnected,
-    WebSocketEvent,
     WebSocketMessage,
 )
 from blackbull.native import NativeHandler, Send
@@ -44,7 +41,6 @@ from blackbull.protocol.websocket import (
     CloseReceived,
     ControlEvent,
     ControlRate,
-    Event,
     Handshake,
     PermessageDeflate,
     PingReceived,
@@ -57,12 +53,10 @@ from blackbull.websocket import WebSocketCommand
 
 from .complaints import Complaints
 from .upgrade import ByteStream, Carrier
-from .wakeup import Wakeup
+from .websocket_inbox import Inbox
 from .websocket_outbox import Outbox
+from .websocket_service import WebSocketService
 from .websocket_watch import CUT, LATE, LEAVE, PING, SILENCE, STUCK, Watch
-
-if TYPE_CHECKING:
-    from .websocket import WebSocketUpgrade
 
 logger = logging.getLogger("blackbull.server")
 
@@ -87,53 +81,45 @@ class WebSocketSession(Consumer):
     """One WebSocket, from the handshake to the end.
 
     Args:
-        upgrade: What it shares with the others.
+        service: What it shares with the others.
         conn: The handshake.
         carrier: The request, until it is accepted or refused.
         handshake: What the client asks for.
     """
 
     __slots__ = (
-        "_agreement", "_began", "_bytes", "_carrier", "_complaints", "_direct", "_end",
-        "_handshake", "_heard_at", "_held", "_inbox", "_log", "_machine", "_messages", "_outbox",
-        "_paused", "_rate", "_state", "_status", "_stopping", "_stream", "_time", "_told",
-        "_upgrade", "_wakeup", "_watch", "conn", "task",
+        "_agreement", "_began", "_carrier", "_complaints", "_handshake", "_heard_at", "_inbox",
+        "_log", "_machine", "_outbox", "_rate", "_service", "_state", "_status", "_stopping",
+        "_stream", "_time", "_watch", "conn", "task",
     )  # fmt: skip
 
     def __init__(
         self,
-        upgrade: WebSocketUpgrade,
+        service: WebSocketService,
         conn: Connection,
         *,
         carrier: Carrier,
         handshake: Handshake,
     ) -> None:
-        self._upgrade = upgrade
+        http = service.http
+        self._service = service
         self._carrier: Carrier | None = carrier
         self._handshake: Handshake | None = handshake
         self._stream: ByteStream | None = None
-        self._machine = WebSocketConnection(upgrade.limits)
+        self._machine = machine = WebSocketConnection(service.limits)
         self._agreement: Agreement | None = None
         self._rate: ControlRate | None = None
         self._state: int = _ASKED
-        self._direct = False  # it is open, and nothing is compressed
         self._watch: Watch | None = None
-        self._inbox: deque[str | bytes | WebSocketConnect] = deque((WebSocketConnect(),))
-        self._held = 0  # bytes that arrived since it was empty
-        self._end: WebSocketDisconnected | None = None
-        self._wakeup = Wakeup(upgrade.service.loop)
-        self._paused = False  # we stopped reading
-        self._outbox = Outbox(upgrade, self._machine)
-        self._time = upgrade.service.loop.time
+        self._outbox = Outbox(service.turn, machine)
+        self._inbox = Inbox(service, machine, outbox=self._outbox, on_control=self._on_control)
+        self._time = http.loop.time
         self._heard_at = 0.0
         self._stopping = False
-        self._told = False  # the handler knows about the end
         self._complaints: Complaints | None = None  # from when it is open
-        self._log = log = upgrade.service.access_log  # until it has been told
+        self._log = log = http.access_log  # until it has been told
         self._began = 0.0 if log is None else log.now()
         self._status = 0
-        self._messages = 0  # that were received
-        self._bytes = 0
         self.conn = conn
         self.task: asyncio.Task[None] | None = None
 
@@ -142,10 +128,11 @@ class WebSocketSession(Consumer):
     def run(self, handler: NativeHandler) -> None:
         """Start *handler* in a task."""
         self.conn.offer = self.offer
-        self.conn.inbox = self
+        self.conn.inbox = self._inbox
         # A WebSocket's messages go the way of a request's: see blackbull.messages.
-        receive = self.conn.receive = cast(Receive, self.receive)
-        self.task = self._upgrade.service.spawn(self._run(handler, receive, cast(Send, self.send)))
+        receive = self.conn.receive = cast(Receive, self._inbox.receive)
+        running = self._run(handler, receive, cast(Send, self.send))
+        self.task = self._service.http.spawn(running)
 
     async def _run(self, handler: NativeHandler, receive: Receive, send: Send) -> None:
         conn = self.conn
@@ -182,33 +169,6 @@ class WebSocketSession(Consumer):
                 carrier.abandon()
 
     # What the handler calls
-
-    async def receive(self) -> WebSocketEvent:
-        """Return what comes next; in the end, again and again, how the WebSocket was closed.
-
-        Cancelling loses nothing.
-
-        Raises:
-            RuntimeError: another task waits already.
-        """
-        inbox = self._inbox
-        while not inbox:
-            self._held = 0
-            if self._end is not None:
-                if self._told:
-                    await asyncio.sleep(0)  # whoever does not listen does not block the others
-                self._told = True
-                return self._end
-            if not self._paused or not self._read_on():
-                await self._wakeup
-        message = inbox.popleft()
-        if self._paused and len(inbox) <= self._upgrade.depth >> 1:
-            self._read_on()
-        if message.__class__ is str:
-            return WebSocketMessage(message)
-        if message.__class__ is bytes:
-            return WebSocketMessage(None, message)
-        return cast(WebSocketConnect, message)
 
     async def send(self, message: WebSocketCommand) -> None:
         """Send *message*; wait while the client does not read. Closing again does nothing.
@@ -258,30 +218,13 @@ class WebSocketSession(Consumer):
         outbox.put(payload, message.frames)
         return True
 
-    def take(self) -> str | bytes | None:
-        """Return the next message if one has arrived."""
-        inbox = self._inbox
-        if not inbox or inbox[0].__class__ is WebSocketConnect:
-            return None
-        message = inbox.popleft()
-        if self._paused and len(inbox) <= self._upgrade.depth >> 1:
-            self._read_on()
-        return cast("str | bytes", message)
-
-    def wait(self) -> Wakeup | None:
-        """Return what to await before there can be a message; None: :meth:`receive` knows more."""
-        if self._inbox or self._end is not None:
-            return None
-        self._held = 0
-        return None if self._paused and self._read_on() else self._wakeup
-
     def _accept(self, message: WebSocketAccept) -> None:
         carrier = self._carrier
         handshake = self._handshake
         if self._state != _ASKED or carrier is None or handshake is None:
             raise self._not_asked("an accept")
-        upgrade = self._upgrade
-        agreement = upgrade.negotiate(handshake)
+        service = self._service
+        agreement = service.negotiate(handshake)
         try:
             fields = handshake.answer(
                 subprotocol=message.subprotocol, agreement=agreement, fields=message.fields
@@ -289,25 +232,23 @@ class WebSocketSession(Consumer):
             stream = carrier.accept(fields)
         except BaseException:
             if agreement is not None:
-                upgrade.release(agreement)
+                service.release(agreement)
             raise
         if agreement is not None:
             self._agreement = agreement
-            deflate = PermessageDeflate(agreement, upgrade.compressor)
-            self._machine = WebSocketConnection(upgrade.limits, deflate)
-            self._outbox.machine = self._machine
+            deflate = PermessageDeflate(agreement, service.compressor)
+            self._machine = WebSocketConnection(service.limits, deflate)
+            self._inbox.machine = self._outbox.machine = self._machine
         if message.max_message_size is not None:
             self._machine.limit_messages(message.max_message_size)
         self._stream = self._outbox.stream = stream
+        self._inbox.open(stream, compressed=agreement is not None)
         self._state = _OPEN
         self._status = 200 if self.conn.head.http_version == "2" else 101
-        self._direct = agreement is None
         self._carrier = self._handshake = None
         self._heard_at = self._time()
-        self._watch = Watch(stream.deadline, upgrade.service.settings)
-        self._complaints = Complaints(upgrade.service.limit_log, stream, protocol="websocket")
-        if not upgrade.read_ahead:
-            self._pause()
+        self._watch = Watch(stream.deadline, service.http.settings)
+        self._complaints = Complaints(service.http.limit_log, stream, protocol="websocket")
         carrier.give_way()
 
     def _refuse(self, response: Response) -> None:
@@ -322,43 +263,19 @@ class WebSocketSession(Consumer):
         """Begin the closing handshake (RFC 6455 §7.1.2)."""
         self._write(self._machine.send_close(code, reason))
         self._state = _CLOSING
-        self._direct = False
+        self._inbox.discard()
         if self._watch is not None:
             self._watch.wait_for_close()
         # Only the peer's close is awaited now: whatever stands before it must not stop it.
-        if self._paused:
-            self._read_on()
+        if self._inbox.paused:
+            self._inbox.read_on()
 
     # What the connection calls
 
     def data_received(self, data: bytes) -> None:
         """Queue messages, answer pings, and let the handler go on."""
         self._heard_at = self._time()
-        self._bytes += len(data)
-        outbox = self._outbox
-        outbox.fed = True
-        upgrade = self._upgrade
-        inbox = self._inbox
-        if inbox or not self._direct:
-            self._take(data)
-        else:
-            # What nearly every arrival is: it finds nothing in its way and takes little room.
-            machine = self._machine
-            events = machine.receive(data, upgrade.depth)
-            self._held = len(data)
-            if machine.messages_only and len(events) < upgrade.depth:
-                self._messages += len(events)
-                inbox.extend(cast("list[str]", events))
-            else:
-                self._sort(events)
-                self._take(b"")
-        if inbox or self._end is not None:
-            self._wakeup.wake()
-        outbox.fed = False
-        if outbox.parts:
-            outbox.flush()
-        if not upgrade.read_ahead and self._wakeup.done():
-            self._pause()
+        self._inbox.feed(data)
 
     def eof_received(self) -> None:
         """The client is gone: a WebSocket is never half open (RFC 6455 §7.1.5)."""
@@ -395,7 +312,7 @@ class WebSocketSession(Consumer):
         if stream is None or watch is None or complaints is None:
             return
         now = self._time()
-        reading = not self._paused
+        reading = not self._inbox.paused
         due = watch.expire(
             now,
             heard_at=self._heard_at,
@@ -403,7 +320,7 @@ class WebSocketSession(Consumer):
             queued=stream.queued,
             unfinished=self._machine.unfinished,
         )
-        settings = self._upgrade.service.settings
+        settings = self._service.http.settings
         if due == PING:
             self._write(self._machine.send_ping())
         elif due == SILENCE:
@@ -441,83 +358,32 @@ class WebSocketSession(Consumer):
             RFC 6455 §7.4.1: 1001; §11.7: 1012, for a service that is back at once
         """
         self._stopping = True
-        if self._state != _OPEN or self._end is not None:
+        if self._state != _OPEN or self._inbox.end is not None:
             return
-        self._direct = False
-        self._end = WebSocketDisconnected(self._leaving_code, "")
-        grace = self._upgrade.service.leaving.grace
+        self._inbox.discard(WebSocketDisconnected(self._leaving_code, ""))
+        grace = self._service.http.leaving.grace
         if self._watch is not None and grace > 0:
             self._watch.wait_for_farewell(grace)
-        self._wakeup.wake()
+        self._inbox.wake()
         if grace <= 0:
             self._close(self._leaving_code)
 
     @property
     def _leaving_code(self) -> int:
-        return RESTART if self._upgrade.service.leaving.restarting else GOING_AWAY
+        return RESTART if self._service.http.leaving.restarting else GOING_AWAY
 
-    # Arrivals
-
-    def _take(self, data: bytes) -> None:
-        """Read *data*, and what was left before, as far as there is room for messages."""
-        upgrade = self._upgrade
-        machine = self._machine
-        inbox = self._inbox
-        while True:
-            if self._state != _OPEN or self._end is not None:
-                self._discard(data)
-                return
-            if not inbox:
-                self._held = 0
-            room = upgrade.depth - len(inbox)
-            spare = upgrade.max_held - self._held
-            if room <= 0 or spare < 0:
-                machine.receive(data, 0)
-                self._pause()
-                return
-            events = machine.receive(data, room, spare)
-            if self._agreement is None:
-                self._held += len(data)
-            elif machine.messages_only:
-                self._held += sum(map(len, cast("list[bytes]", events)))
-            if machine.messages_only:
-                self._messages += len(events)
-                inbox.extend(cast("list[bytes]", events))
-            else:
-                self._sort(events)
-            if len(events) < room and self._held <= upgrade.max_held:
-                return
-            data = b""
-
-    def _sort(self, events: list[Event]) -> None:
-        for event in events:
-            if isinstance(event, str | bytes):
-                self._inbox.append(event)
-                self._messages += 1
-                self._held += len(event)
-            else:
-                self._on_control(event)
-
-    def _discard(self, data: bytes) -> None:
-        """Look for the peer's close only; its messages come too late."""
-        while not self._machine.finished:
-            events = self._machine.receive(data, 1)
-            data = b""
-            if not events:
-                return
-            if not isinstance(events[0], str | bytes):
-                self._on_control(events[0])
+    # Control frames
 
     def _on_control(self, event: ControlEvent) -> None:
         if isinstance(event, PingReceived | PongReceived):
             self._count_control()
             if isinstance(event, PingReceived) and not self._outbox.paused:
                 self._write(self._machine.send_pong(event.payload))
-        elif self._inbox and asyncio.current_task(self._upgrade.service.loop) is not None:
+        elif self._inbox.messages and asyncio.current_task(self._service.http.loop) is not None:
             # A handler is reading on: it gets to answer what came before.
-            self._upgrade.service.loop.call_soon(self._on_last, event)
+            self._service.http.loop.call_soon(self._on_last, event)
         else:
-            self._wakeup.wake()
+            self._inbox.wake()
             self._on_last(event)
 
     def _on_last(self, event: CloseReceived | ViolationReceived) -> None:
@@ -535,40 +401,22 @@ class WebSocketSession(Consumer):
         if self._machine.finished:
             return
         if self._rate is None:
-            self._rate = ControlRate(self._upgrade.limits)
+            self._rate = ControlRate(self._service.limits)
         try:
             self._rate.count(self._heard_at)
         except LimitExceeded as error:
             self._machine.forget()
             self._on_control(ViolationReceived(error))
 
-    def _read_on(self) -> bool:
-        """Read what was left, then let more come; return True if there is something to take."""
-        self._paused = False
-        outbox = self._outbox
-        outbox.fed, fed = True, outbox.fed
-        self._take(b"")
-        outbox.fed = fed
-        if not fed and outbox.parts:
-            outbox.flush()
-        if not self._paused and self._stream is not None:
-            self._stream.resume_reading()
-        return bool(self._inbox) or self._end is not None
-
-    def _pause(self) -> None:
-        if self._stream is not None and self._state == _OPEN:
-            self._paused = True
-            self._stream.pause_reading()
-
     def _rearm(self) -> None:
         """Wait for whatever is to come, now that the client reads again."""
         watch = self._watch
         if watch is None:
             return
-        if self._state == _OPEN and self._end is None:
+        if self._state == _OPEN and self._inbox.end is None:
             watch.wait_for_messages()
         elif self._state == _OPEN:
-            watch.wait_for_farewell(self._upgrade.service.leaving.grace)
+            watch.wait_for_farewell(self._service.http.leaving.grace)
         else:
             watch.wait_for_close()
 
@@ -599,35 +447,31 @@ class WebSocketSession(Consumer):
         if self._log is not None:
             self._report(self._log, code, reason)
         self._state = _CLOSED
-        self._direct = False
         self._carrier = self._handshake = None
-        self._end = WebSocketDisconnected(code, reason)
         self.conn.disconnected = True
-        self._machine.forget()
         if self._agreement is not None:
-            self._upgrade.release(self._agreement)
+            self._service.release(self._agreement)
             self._agreement = None
         if self._complaints is not None:
             self._complaints.close()
         self._outbox.wake()
-        if not self._outbox.fed:
-            self._wakeup.wake()
+        self._inbox.finish(WebSocketDisconnected(code, reason))
 
     def _report(self, log: AccessLog, code: int, reason: str) -> None:
         """Tell the access log: the WebSocket is closed, or will not be opened."""
         self._log = None
-        outbox = self._outbox
+        inbox, outbox = self._inbox, self._outbox
         details: dict[str, object] = {"protocol": "websocket"}
         if self._stream is not None:
             details["close_code"] = code
             if reason:
                 details["close_reason"] = reason
-            details["messages_received"] = self._messages
+            details["messages_received"] = inbox.count
             details["messages_sent"] = outbox.messages
         if code == ABNORMAL and (self._stream is not None or not self._status):
             details["disconnected"] = True
         log.ended(
-            self.conn, self._status, sent=outbox.bytes, received=self._bytes, began=self._began,
+            self.conn, self._status, sent=outbox.bytes, received=inbox.bytes, began=self._began,
             details=details,
         )  # fmt: skip
 
@@ -636,14 +480,15 @@ class WebSocketSession(Consumer):
             return LocalProtocolError(
                 "a message before the WebSocket was accepted", spec="RFC 6455 §4.2.2"
             )
-        end = self._end
+        end = self._inbox.end
         if end is None:
             return WebSocketDisconnect(NO_STATUS)
         return WebSocketDisconnect(end.code, end.reason)
 
     def _not_asked(self, what: str) -> Exception:
-        if self._end is not None and self._stream is None:
-            return WebSocketDisconnect(self._end.code, self._end.reason)
+        end = self._inbox.end
+        if end is not None and self._stream is None:
+            return WebSocketDisconnect(end.code, end.reason)
         return LocalProtocolError(
             f"{what} after the WebSocket was accepted", spec="RFC 6455 §4.2.2"
         )

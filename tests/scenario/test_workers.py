@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -554,3 +556,96 @@ def test_hangup_with_another_number_of_workers_leaves_no_queue_unserved(
         program.signal(signal.SIGHUP)
         assert program.said("serving", times=3).endswith("(2 workers)")
         everyone(port, 2)
+
+
+def test_worker_told_to_stop_has_a_successor_while_its_requests_go_on(write: Write) -> None:
+    environ = {"BB_WORKER_DRAIN_TIMEOUT": "3600"}
+    with Program([str(write(WAITS)), "--workers", "2", "3600"], environ=environ) as program:
+        ports = program.serving()
+        pids = everyone(ports["http"], 2)
+        owner = ask_kept(ports["kept"])
+        with ExitStack() as waiting:
+            for _ in range(12):  # some at each of them, whichever gets which
+                waiting.enter_context(connected(ports["http"], "/wait"))
+            program.said("handler: started", times=12)
+            os.kill(int(owner), signal.SIGTERM)
+            program.said(rf"worker 0 \(pid {owner}\) was told to stop: a new one starts")
+            until(lambda: ask_kept(ports["kept"]) not in pids)
+            everyone(ports["http"], 1, but=pids)
+            assert alive(int(owner))
+            for pid in pids:
+                os.kill(int(pid), signal.SIGKILL)
+
+
+ENDS = """
+@app.on_startup
+async def wait():
+    while os.path.exists("wait"):
+        print("hook: waits", file=sys.stderr, flush=True)
+        await asyncio.sleep(0.1)
+
+@app.route(path="/end")
+async def end():
+    os._exit(3)
+"""
+
+
+def test_worker_that_dies_before_its_successor_is_ready_has_one_only(
+    write: Write, tmp_path: Path
+) -> None:
+    with Program([str(write(ENDS)), "--max-requests", "1"], cwd=tmp_path) as program:
+        port = program.serving()["http"]
+        (tmp_path / "wait").touch()
+        fetch(port)
+        program.said("hook: waits")
+        with suppress(OSError):
+            fetch(port, "/end")
+        program.said("ended with status 3")
+        (tmp_path / "wait").unlink()
+        fetch(port)
+        program.signal(signal.SIGTERM)
+        assert program.wait() == 0
+
+
+def test_last_request_of_a_worker_that_was_replaced_starts_no_other(write: Write) -> None:
+    with Program([str(write()), "--max-requests", "2"]) as program:
+        client = HTTPConnection("127.0.0.1", program.serving()["http"], timeout=TIMEOUT)
+        client.request("GET", "/")
+        owner = client.getresponse().read()
+        program.signal(signal.SIGHUP)
+        program.serving(times=2)
+        client.request("GET", "/")
+        assert client.getresponse().read() == owner
+        client.close()
+        program.signal(signal.SIGTERM)
+        assert program.wait() == 0
+
+
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_worker_that_cannot_be_started_is_tried_again(write: Write, start: str) -> None:
+    with Program([str(write()), "--workers", "2"], environ={"BB_WORKER_START": start}) as program:
+        ports = program.serving()
+        supervisor = program.process.pid
+        owner = ask_kept(ports["kept"])
+        (other,) = everyone(ports["http"], 1, but=frozenset({owner}))
+        before = resource.prlimit(supervisor, resource.RLIMIT_NOFILE)
+        resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (4, before[1]))
+        os.kill(int(owner), signal.SIGKILL)
+        program.said(r"worker 0 cannot be started \(.*Too many open files\): it is tried again")
+        resource.prlimit(supervisor, resource.RLIMIT_NOFILE, before)
+        assert ask_kept(ports["kept"]) not in {owner, other}
+        resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (4, before[1]))
+        program.signal(signal.SIGHUP)
+        program.said("do not start, the old ones go on: worker 0 cannot be started")
+        assert fetch(ports["http"])
+
+
+@pytest.mark.parametrize("where", ["Path(__file__).parent", "'/'", "'sub'"])
+def test_workers_start_where_the_program_did(write: Write, tmp_path: Path, where: str) -> None:
+    script = write(f"\nfrom pathlib import Path\nos.chdir({where})\n")
+    (tmp_path / "sub").mkdir()
+    script.rename(tmp_path / "sub" / "main.py")
+    with Program(["sub/main.py", "--workers", "2"], cwd=tmp_path) as program:
+        program.serving()
+        program.signal(signal.SIGHUP)
+        program.serving(times=2)

@@ -29,10 +29,12 @@ from .settings import (
     describe_settings,
 )
 from .sources import config_file, find_settings, given_settings, load, load_settings, make_settings
+from .started import STARTED_IN, working_directory
 from .toml_file import parse_table, read_document
 
 __all__ = [
     "PLACES",
+    "STARTED_IN",
     "ClientCert",
     "Environment",
     "Found",
@@ -68,4 +70,5 @@ __all__ = [
     "resolve_max_connections",
     "setting",
     "use_all_files",
+    "working_directory",
 ]

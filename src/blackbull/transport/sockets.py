@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import stat
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from blackbull.errors import ConfigurationError
@@ -45,12 +46,37 @@ def open_sockets(where: Where, *, backlog: int = BACKLOG) -> list[socket.socket]
     return [_adopt(where.fd, backlog)]
 
 
-def remove_file(where: Where) -> None:
-    """Remove the file of a Unix socket whose listening has just ended; nothing for others."""
-    if isinstance(where, Unix):
+@dataclass(frozen=True, slots=True)
+class SocketFile:
+    """The file of a Unix socket, wherever this process goes meanwhile.
+
+    Attributes:
+        path: Its absolute path.
+        identity: Its device and inode.
+    """
+
+    path: str
+    identity: tuple[int, int]
+
+    def remove(self) -> None:
+        """Remove it, unless there is another one by now: that is another program's."""
         with contextlib.suppress(OSError):
-            if stat.S_ISSOCK(os.lstat(where.path).st_mode):
-                os.unlink(where.path)
+            if _identity(self.path) == self.identity:
+                os.unlink(self.path)
+
+
+def find_file(where: Where) -> SocketFile | None:
+    """Return the file of a Unix socket that was just opened; None for other places."""
+    if not isinstance(where, Unix):
+        return None
+    with contextlib.suppress(OSError):
+        return SocketFile(os.path.abspath(where.path), _identity(where.path))
+    return None
+
+
+def _identity(path: str) -> tuple[int, int]:
+    found = os.lstat(path)
+    return found.st_dev, found.st_ino
 
 
 class SocketSource(Protocol):
@@ -75,13 +101,20 @@ class SocketSource(Protocol):
 class OwnSockets:
     """Opens sockets in this process, for it alone."""
 
+    def __init__(self) -> None:
+        self._files: dict[Where, SocketFile | None] = {}
+
     def open(self, where: Where, *, backlog: int, name: str) -> list[socket.socket]:
         """Open what *where* names."""
-        return open_sockets(where, backlog=backlog)
+        opened = open_sockets(where, backlog=backlog)
+        self._files[where] = find_file(where)
+        return opened
 
     def release(self, where: Where) -> None:
         """Remove the file of a Unix socket."""
-        remove_file(where)
+        file = self._files.pop(where, None)
+        if file is not None:
+            file.remove()
 
 
 def describe(sock: socket.socket) -> str:

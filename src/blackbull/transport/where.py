@@ -100,8 +100,10 @@ def parse_where(text: str) -> Where:
     host, colon, port = text.rpartition(":")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
-    elif ":" in host:
+    elif re.fullmatch(r"[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%\w+)?", host):
         raise ConfigurationError(f"{text!r} is no place to listen: write [{host}]:{port} for IPv6")
+    elif ":" in host:
+        raise ConfigurationError(f"{text!r} is no place to listen: {_FORMS}")
     if not re.fullmatch(r"[0-9]{1,9}", port) or re.search(r"[\s/?\[\]]", host):
         raise ConfigurationError(f"{text!r} is no place to listen: {_FORMS}")
     if int(port) > MAX_PORT:
@@ -111,9 +113,9 @@ def parse_where(text: str) -> Where:
 
 def _parse_fd(text: str) -> InheritedFd:
     fd = text.removeprefix("fd:").removeprefix("//")
-    if fd.isascii() and fd.isdigit():
+    if re.fullmatch(r"[0-9]{1,9}", fd):
         return InheritedFd(int(fd))
-    if not re.fullmatch(r"[^\s/?&]+", fd):
+    if re.fullmatch(r"-?[0-9]+", fd) or not re.fullmatch(r"[^\s/?&]+", fd):
         raise ConfigurationError(
             f"{text!r} names no socket: write fd://3, fd://NAME or fd://systemd"
         )

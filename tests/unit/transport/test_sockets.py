@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from blackbull.errors import ConfigurationError
-from blackbull.transport.sockets import describe, open_sockets, remove_file
+from blackbull.transport.sockets import OwnSockets, describe, open_sockets
 from blackbull.transport.where import InheritedFd, Tcp, Unix, Where
 
 
@@ -159,8 +159,6 @@ def test_unix_path_of_something_else_is_left_alone(tmp_path: Path) -> None:
     path.write_text("keep me")
     assert "is no socket" in trouble(Unix(str(path)))
     assert path.read_text() == "keep me"
-    remove_file(Unix(str(path)))
-    assert path.read_text() == "keep me"
 
 
 @pytest.mark.parametrize("name", ["missing/app.sock", "x" * 200])
@@ -170,11 +168,35 @@ def test_unix_impossible_path_says_how_to_mend_it(tmp_path: Path, name: str) -> 
 
 def test_unix_file_is_removed_when_listening_ends(tmp_path: Path) -> None:
     where = Unix(str(tmp_path / "app.sock"))
-    (sock,) = open_sockets(where)
+    sockets = OwnSockets()
+    (sock,) = sockets.open(where, backlog=1, name="http")
     sock.close()
-    remove_file(where)
-    remove_file(where)
+    sockets.release(where)
+    sockets.release(where)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_unix_file_is_found_from_another_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sockets = OwnSockets()
+    (sock,) = sockets.open(Unix("app.sock"), backlog=1, name="http")
+    monkeypatch.chdir("/")
+    sock.close()
+    sockets.release(Unix("app.sock"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unix_file_of_another_program_is_left_alone(closing: ExitStack, tmp_path: Path) -> None:
+    where = Unix(str(tmp_path / "app.sock"))
+    sockets = OwnSockets()
+    (mine,) = sockets.open(where, backlog=1, name="http")
+    (tmp_path / "app.sock").unlink()
+    (theirs,) = opened(closing, where)
+    mine.close()
+    sockets.release(where)
+    assert connects(closing, theirs)
 
 
 def test_inherited_fd_that_listens_is_taken(closing: ExitStack) -> None:

@@ -13,6 +13,7 @@ import select
 import socket
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias, cast
 
@@ -95,12 +96,17 @@ class Channel:
             say: What it is about.
             content: The rest of it.
             files: Sockets whose descriptors go with it; the caller keeps its own.
+
+        Raises:
+            OSError: no descriptor is left for these; nothing was sent.
         """
         if self.closed or self._deaf:
             return
         line = json.dumps({"say": say, "files": len(files), **(content or {})}).encode() + b"\n"
         # Duplicates, because the caller may close its own before they are sent.
-        copies = [sock.dup() for sock in files]
+        with ExitStack() as undo:
+            copies = [undo.enter_context(sock.dup()) for sock in files]
+            undo.pop_all()
         self._sending.extend(copies)
         self._outbox.append((line, [copy.fileno() for copy in copies]))
         self.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from typing import Final
 
 from blackbull.errors import ConfigurationError
@@ -71,7 +72,9 @@ class Desk:
         serving = [
             slot.serving
             for slot in generation.slots
-            if slot.serving is not None and slot.serving.state is State.SERVING
+            if slot.serving is not None
+            and slot.serving.state is State.SERVING
+            and not slot.serving.leaving
         ]
         if self.owner is None and serving and serving[0].slot == 0:
             self.owner = serving[0]
@@ -102,11 +105,12 @@ class Desk:
         if slot not in serving and borrower is None:
             able = [process for process in serving.values() if key in process.asked]
             if able:
-                self._lent[key, slot] = able[slot % len(able)]
                 content: dict[str, object] = {
                     "key": name, "where": encode_where(key[0]), "name": key[1],
                 }  # fmt: skip
-                able[slot % len(able)].channel.send("lend", content, files=sockets)
+                with suppress(OSError):  # no descriptor is left: they wait
+                    able[slot % len(able)].channel.send("lend", content, files=sockets)
+                    self._lent[key, slot] = able[slot % len(able)]
 
     def _open(self, process: Process, message: Message) -> None:
         where, name = decode_where(message.content["where"]), message.text("name")
@@ -115,11 +119,13 @@ class Desk:
         try:
             backlog = int(message.number("backlog"))
             sockets = self._held.open(key, backlog=backlog, slot=process.slot)
+            process.channel.send("opened", files=sockets)
         except ConfigurationError as error:
             process.channel.send("refused", {"line": str(error)})
-            return
-        process.asked.append(key)
-        process.channel.send("opened", files=sockets)
+        except OSError as error:
+            process.channel.send("refused", {"line": f"cannot listen on {where}: {error}"})
+        else:
+            process.asked.append(key)
 
     def _connect(self, process: Process, message: Message) -> None:
         """Join the worker that asks and the owner by a pair of sockets of their own."""
@@ -133,7 +139,10 @@ class Desk:
         if protocol not in owner.protocols:
             process.channel.send("no protocol", answer)
             return
-        here, there = socket.socketpair()
-        with here, there:
-            owner.channel.send("serve", message.content, files=[there])
-            process.channel.send("joined", answer, files=[here])
+        try:
+            here, there = socket.socketpair()
+            with here, there:
+                process.channel.send("joined", answer, files=[here])
+                owner.channel.send("serve", message.content, files=[there])
+        except OSError:  # no descriptor is left
+            process.channel.send("no owner", answer)

@@ -74,16 +74,25 @@ class Slot:
         Returns:
             Seconds until it starts: none at first, ever more if they keep failing soon.
         """
-        steady = process.state is State.SERVING and now - process.since >= STEADY
-        self._failures = 1 if steady else self._failures + 1
+        if process.state is State.SERVING and now - process.since >= STEADY:
+            self._failures = 0
         if self.serving is process:
             self.serving = None
         if self.coming is process:
             self.coming = None
+        return self.put_off(now=now)
+
+    def put_off(self, *, now: float) -> float:
+        """Plan the next process after a failure, unless it has started already.
+
+        Returns:
+            Seconds until it starts.
+        """
+        self._failures += 1
         delay = 0.0
         if self._failures > 1:
             delay = min(FIRST_DELAY * 2.0 ** (self._failures - 2), LAST_DELAY)
-        self.due = now + delay
+        self.due = None if self.coming is not None else now + delay
         return delay
 
 

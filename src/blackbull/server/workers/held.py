@@ -18,7 +18,7 @@ from typing import Final, TypeAlias
 
 from blackbull.errors import ConfigurationError
 from blackbull.transport.accept_queue import stop_arrivals
-from blackbull.transport.sockets import open_sockets, remove_file
+from blackbull.transport.sockets import SocketFile, find_file, open_sockets
 from blackbull.transport.where import InheritedFd, Tcp, Where
 
 SHARES: Final = sys.platform == "linux"
@@ -35,10 +35,12 @@ class Held:
     Attributes:
         backlog: Connections that may wait to be accepted.
         slots: The sockets of each worker, by its index; 0 only where they share one queue.
+        file: The file of a Unix socket.
     """
 
     backlog: int
     slots: dict[int, list[socket.socket]] = field(default_factory=dict)
+    file: SocketFile | None = None
 
 
 class HeldSockets:
@@ -64,8 +66,8 @@ class HeldSockets:
         where = key[0]
         held = self._held.get(key)
         if held is None:
-            held = Held(backlog, {slot: open_sockets(where, backlog=backlog)})
-            self._held[key] = held
+            opened = open_sockets(where, backlog=backlog)
+            held = self._held[key] = Held(backlog, {slot: opened}, find_file(where))
         if slot in held.slots:
             return held.slots[slot]
         first = next(iter(held.slots.values()))
@@ -86,10 +88,11 @@ class HeldSockets:
     def keep(self, wanted: Iterable[Key]) -> None:
         """Close what is held and not *wanted*."""
         for key in set(self._held) - set(wanted):
-            for sockets in self._held.pop(key).slots.values():
-                for sock in sockets:
-                    sock.close()
-            remove_file(key[0])
+            held = self._held.pop(key)
+            for sock in chain.from_iterable(held.slots.values()):
+                sock.close()
+            if held.file is not None:
+                held.file.remove()
 
     def close(self) -> None:
         """Close all; the files of Unix sockets are removed."""

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from blackbull.config import STARTED_IN
+
 from .channel import Channel
 from .held import Key
 
@@ -54,6 +56,7 @@ class Process:
         killed: Why it was killed, if it was.
         deadline: When it is killed, while it is stopping.
         needless: It was told to stop before it has served: how it ends is no news.
+        leaving: It serves no longer, and somebody else than us has told it so.
     """
 
     def __init__(self, pid: int, slot: int, channel: Channel, *, now: float) -> None:
@@ -69,6 +72,7 @@ class Process:
         self.killed = ""
         self.deadline = float("inf")
         self.needless = False
+        self.leaving = False
 
     def come(self, state: State, *, now: float) -> None:
         """Take note of how far it has come."""
@@ -107,12 +111,19 @@ def fork(serve: Callable[[], int]) -> int:
 
     Returns:
         The process id.
+
+    Raises:
+        OSError: the system lets no process start.
     """
     gc.collect()
     gc.freeze()  # what exists by now is never garbage, and stays shared
     sys.stdout.flush()
     sys.stderr.flush()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:
+        gc.unfreeze()
+        raise
     if pid:
         gc.unfreeze()
         return pid
@@ -143,11 +154,16 @@ def spawn(channel: socket.socket, *, slot: int) -> int:
 
     Returns:
         The process id.
+
+    Raises:
+        OSError: the system lets no process start.
     """
     option = f"{OPTION}={channel.fileno()},{slot}"
     command = [sys.executable, "-X", option, *sys.orig_argv[1:]]
     # A session of its own: Ctrl-C reaches the supervisor only, which then stops the workers once.
-    child = subprocess.Popen(command, start_new_session=True, pass_fds=(channel.fileno(),))
+    child = subprocess.Popen(
+        command, start_new_session=True, pass_fds=(channel.fileno(),), cwd=STARTED_IN
+    )
     child.returncode = 0  # it is waited for by Process.ended(), not when the object goes
     return child.pid
 

@@ -138,6 +138,7 @@ async def serving(
             if await signals.unless_stopped(_wait(worker.go)):
                 await server.accept()
                 await worker.stop.wait()
+            worker.leave()
             worker.server = None
             drain = worker.drain_timeout
             drain = settings.drain_timeout if drain is None else drain

@@ -171,17 +171,41 @@ class Supervisor:
 
     def _start(self, slot: Slot) -> None:
         slot.due = None
-        ours, theirs = socket.socketpair()
-        channel = Channel(ours)
-        if slot.generation.forked:
-            pid = fork(lambda: self._be_worker(channel, theirs, slot.index))
-        else:
-            pid = spawn(theirs, slot=slot.index)
-        theirs.close()
-        process = Process(pid, slot.index, channel, now=time.monotonic())
+        try:
+            process = self._launch(slot)
+        except OSError as error:  # there is no memory, process or descriptor left
+            self._cannot_start(slot, f"worker {slot.index} cannot be started ({error})")
+            return
         slot.coming = process
         self._slots[process] = slot
         self._watch(process)
+
+    def _succeed(self, slot: Slot) -> None:
+        """Start the successor of a process that ends when it is ready, or before."""
+        if slot.coming is None:
+            self._start(slot)
+
+    def _launch(self, slot: Slot) -> Process:
+        """Start a process for *slot*.
+
+        Raises:
+            OSError: the system lets none start.
+        """
+        ours, theirs = socket.socketpair()
+        channel = Channel(ours)
+        self._wakeups.block()
+        try:
+            if slot.generation.forked:
+                pid = fork(lambda: self._be_worker(channel, theirs, slot.index))
+            else:
+                pid = spawn(theirs, slot=slot.index)
+        except OSError:
+            channel.close()
+            raise
+        finally:
+            self._wakeups.unblock()
+            theirs.close()
+        return Process(pid, slot.index, channel, now=time.monotonic())
 
     def _be_worker(self, channel: Channel, theirs: socket.socket, index: int) -> int:
         # What is the supervisor's must be closed here: that it has gone is seen by its end of
@@ -192,6 +216,7 @@ class Supervisor:
             process.channel.close()
         self._selector.close()
         self._wakeups.__exit__()
+        self._wakeups.unblock()
         self._held.let_go()
         return self._serve(theirs, index)
 
@@ -304,14 +329,19 @@ class Supervisor:
                     process.come(State.LOADED, now=now)
                     if not slot.generation.told:
                         for other in slot.generation.adopt(Terms.decode(message)):
-                            self._start(other)
+                            if slot.generation is self._coming:  # it is not given up
+                                self._start(other)
                 case "ready" if process.state is State.LOADED:
                     process.come(State.READY, now=now)
                     process.listening = message.text("listening")
                     process.protocols = message.items("protocols")
                     self._became_ready(slot)
-                case "retire" if slot.serving is process and slot.coming is None:
-                    self._start(slot)
+                case "retire" if process.state is State.SERVING:
+                    self._succeed(slot)
+                case "leaving" if process.state is State.SERVING:
+                    process.leaving = True
+                    self._notices.say(f"{_name(process)} was told to stop: a new one starts")
+                    self._succeed(slot)
                 case "failed":
                     process.failure = message.text("line")
                 case _:
@@ -346,22 +376,28 @@ class Supervisor:
         elif slot.generation is self._current:
             self._replace(slot, process, how)
         else:
-            self._give_up(process, how)
+            if slot.coming is process:
+                slot.coming = None
+            self._give_up(process.failure or f"{_name(process)} {how} before it served")
 
     def _replace(self, slot: Slot, process: Process, how: str) -> None:
         delay = slot.lose(process, now=time.monotonic())
         when = f"a new one starts in {delay:.1f} s" if delay else "a new one starts"
-        self._notices.say(f"{_name(process)} {how}: {when}")
+        if slot.due is not None or not process.leaving:
+            self._notices.say(f"{_name(process)} {how}: {when}")
 
-    def _give_up(self, process: Process, how: str) -> None:
+    def _cannot_start(self, slot: Slot, why: str) -> None:
+        if slot.generation is not self._current:
+            self._give_up(why)
+            return
+        slot.put_off(now=time.monotonic())
+        self._notices.say(f"{why}: it is tried again")
+
+    def _give_up(self, why: str) -> None:
         """A generation failed to start: who serves goes on; without anybody this is the end."""
         failed, self._coming = self._coming, None
         if failed is not None:
-            for slot in failed.slots:
-                if slot.coming is process:
-                    slot.coming = None
             self._retire(failed, drain=0.0)
-        why = process.failure or f"{_name(process)} {how} before it served"
         if self._current is not None:
             self._notices.failed(f"the new workers do not start, the old ones go on: {why}")
             if self._again:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import Final, TypeAlias
 
@@ -28,6 +29,7 @@ class Wakeups:
         self._there.setblocking(False)
         self._before: dict[signal.Signals, _Handler] = {}
         self._fd_before = -1
+        self._blocked: set[int | signal.Signals] = set()
 
     def __enter__(self) -> Wakeups:
         try:
@@ -52,9 +54,21 @@ class Wakeups:
         """Return the descriptor, to wait for."""
         return self._here.fileno()
 
+    def block(self) -> None:
+        """Let signals wait until :meth:`unblock`, also in a process that is forked meanwhile.
+
+        Until that has left here, a signal of its own would be read by the process it is a copy of.
+        """
+        self._blocked = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+    def unblock(self) -> None:
+        """Let signals come again."""
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._blocked)
+
     def wake(self) -> None:
         """Wake whoever waits, from any thread, without a signal."""
-        self._there.send(b"\0")
+        with suppress(BlockingIOError):  # it will be woken by what is unread
+            self._there.send(b"\0")
 
     def received(self) -> list[int]:
         """Return the numbers of the signals that came."""

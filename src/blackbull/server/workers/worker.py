@@ -178,6 +178,11 @@ class ChannelWorker(Worker):
             pulse = min(timeout / 4.0, MAX_PULSE)
             self._pulse = self._loop.call_later(pulse, self.beat, timeout)
 
+    def leave(self) -> None:
+        """Let the supervisor know that this worker ends, unless it has said so."""
+        if self.drain_timeout is None:
+            self.tell("leaving")
+
     async def aclose(self) -> None:
         """Leave the supervisor; what was asked and not answered fails."""
         if self._pulse is not None:

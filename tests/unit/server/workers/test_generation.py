@@ -61,3 +61,14 @@ def test_next_process_starts_at_once_and_later_if_they_keep_failing(channel: Cha
     delays = [fail(1.0) for _ in range(9)]
     assert delays == [0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
     assert [fail(STEADY), fail(1.0)] == [0.0, 0.1]
+
+
+def test_successor_that_has_started_already_is_not_started_twice(channel: Channel) -> None:
+    slot = Generation(TERMS, forked=True).slots[0]
+    slot.serving = process = Process(1, 0, channel, now=0.0)
+    slot.coming = successor = Process(2, 0, channel, now=1.0)
+    process.come(State.SERVING, now=0.0)
+    slot.lose(process, now=2.0)
+    assert (slot.serving, slot.coming, slot.due) == (None, successor, None)
+    slot.lose(successor, now=3.0)
+    assert slot.due == 3.1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import select
 import signal
 import socket
@@ -13,7 +14,13 @@ from pathlib import Path
 import pytest
 
 from blackbull.errors import ConfigurationError
-from blackbull.server.workers.process import OPTION, can_fork, inherited, is_worker
+from blackbull.server.workers.process import (
+    OPTION,
+    can_fork,
+    fork,
+    inherited,
+    is_worker,
+)
 from blackbull.server.workers.wakeups import SIGNALS, Wakeups
 from tests.program import run_to_end
 
@@ -30,6 +37,29 @@ def test_signals_are_read_while_entered_and_do_nothing() -> None:
         assert select.select([wakeups], [], [], 10.0)[0] == [wakeups]
         assert wakeups.received() == []
     assert [signal.getsignal(number) for number in SIGNALS] == before
+
+
+def test_wakeup_that_nobody_reads_is_not_in_the_way() -> None:
+    with Wakeups() as wakeups:
+        for _ in range(10_000):
+            wakeups.wake()
+        assert select.select([wakeups], [], [], 10.0)[0] == [wakeups]
+
+
+def test_signal_of_a_copy_is_not_read_by_the_original() -> None:
+    with Wakeups() as wakeups:
+
+        def copy() -> int:
+            os.kill(os.getpid(), signal.SIGTERM)  # before it could leave them
+            wakeups.__exit__()
+            wakeups.unblock()
+            return 0
+
+        wakeups.block()
+        pid = fork(copy)
+        wakeups.unblock()
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGTERM
+        assert set(wakeups.received()) <= {signal.SIGCHLD}
 
 
 def test_signals_outside_the_main_thread_are_one_line() -> None:

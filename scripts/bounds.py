@@ -73,6 +73,10 @@ CONSTANTS = {
     "max_matches": ("mqtt.state.subscriptions:MAX_REMEMBERED", "topics"),
     "max_verdicts": ("mqtt.state.verdicts:MAX_REMEMBERED", "verdicts"),
     "max_remembered_topic": ("mqtt.state.publishing:MAX_REMEMBERED_TOPIC", "bytes"),
+    "max_told_aliases": ("mqtt.state.admission:MAX_ALIASES", "topics"),
+    "max_followed": ("mqtt.waiting:MAX_QUEUED", "messages"),
+    "max_followed_bytes": ("mqtt.waiting:MAX_QUEUED_BYTES", "bytes"),
+    "max_happenings": ("actor:DEFAULT_INBOX_MAXSIZE", "calls"),
     "max_waiting_checks": ("mqtt.auth.password_file:MAX_WAITING", ""),
     "max_check_threads": ("mqtt.auth.password_file:MAX_THREADS", "threads"),
     "max_scram_message": ("mqtt.auth.scram:MAX_MESSAGE", "bytes"),
@@ -82,6 +86,10 @@ CONSTANTS = {
     "max_value": ("log.formatters:MAX_VALUE", "characters"),
     "log_max_items": ("log.thread:MAX_ITEMS", "records"),
     "log_max_backlog": ("log.outputs:MAX_BACKLOG", "bytes"),
+    "max_known_requests": ("log.formatters:MAX_KNOWN", "requests"),
+    "max_known_request": ("log.formatters:MAX_KNOWN_REQUEST", "characters"),
+    "max_counted": ("metrics.traffic:MAX_REMEMBERED", "requests"),
+    "max_counted_path": ("metrics.traffic:MAX_REMEMBERED_PATH", "characters"),
     "max_shown": ("log.escape:MAX_LENGTH", "characters"),
     "caps_window": ("log.caps:WINDOW", "s"),
 }
@@ -103,6 +111,10 @@ OURS = {
 
 FLOODS = "fault/test_floods.py::"
 SLOW = "fault/test_slow_peers.py::"
+HEAD1 = "unit/protocol/http1/test_head.py::"
+CONN1 = "unit/protocol/http1/test_connection.py::"
+CHUNK1 = "unit/protocol/http1/test_chunked.py::"
+CROWDS = "fault/test_connection_caps.py::"
 H2 = "fault/test_http2_floods.py::"
 ABUSE = "unit/protocol/http2/test_abuse.py::"
 WS = "fault/test_slow_websockets.py::"
@@ -124,6 +136,9 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
                 FLOODS + "test_connection_too_many_is_503",
                 SLOW + "test_opener_silent_is_408",
                 "unit/server/test_admission.py::test_connections_altogether_are_bounded",
+                "unit/server/bindings/test_http2_requests.py::test_refuse_says_goaway_and_closes",
+                "fault/test_connection_caps.py::test_mqtt_client_too_many_is_told_so_in_its_own_version",
+                "scenario/test_raw_bridge.py::test_raw_port_too_many_connections_gets_no_http_text",
             ),
             ("max_connections",),
         ),
@@ -137,6 +152,9 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
                 "fault/test_connection_caps.py::test_address_with_too_many_connections_is_told_so",
                 "unit/server/test_admission.py::"
                 "test_addresses_are_forgotten_when_their_connections_end",
+                "fault/test_connection_caps.py::test_mqtt_client_too_many_is_told_so_in_its_own_version",
+                "fault/test_connection_caps.py::test_handshakes_of_one_address_are_counted",
+                "unit/server/test_admission.py::test_connections_of_one_address_are_bounded",
             ),
             ("max_connections_per_address",),
         ),
@@ -146,7 +164,10 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             "`max_connections`",
             "`tcp_user_timeout_ms` where we sent something, else the time of what is awaited",
             "nothing: it is gone",
-            ("fault/test_half_open.py::test_every_wait_for_a_client_that_vanished_ends",),
+            (
+                "fault/test_half_open.py::test_every_wait_for_a_client_that_vanished_ends",
+                "fault/test_half_open.py::test_handlers_are_told_of_a_client_that_vanished_when_the_system_is",
+            ),
         ),
         Bound(
             "descriptors",
@@ -157,6 +178,7 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             (
                 "fault/test_files_exhausted.py::"
                 "test_clients_that_take_every_descriptor_are_refused_and_the_others_served",
+                "unit/config/test_capacity.py::test_capacity_leaves_files_to_the_process",
             ),
             ("open_files",),
         ),
@@ -171,6 +193,8 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
                 "test_dispatch_endless_opening_goes_to_the_fallback_at_the_limit",
                 "golden/test_connection_dispatch_golden.py::"
                 "test_dispatch_slow_opener_is_told_408_where_the_fallback_is_http",
+                "golden/test_connection_dispatch_golden.py::test_dispatch_slow_opener_gets_no_http_text_elsewhere",
+                SLOW + "test_opener_silent_is_408",
             ),
             ("header_timeout",),
         ),
@@ -183,6 +207,8 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             (
                 "scenario/test_tls.py::test_slow_handshake_is_cut_and_recorded",
                 "scenario/test_tls.py::test_too_many_connections_are_told_so_within_tls",
+                "scenario/test_tls.py::test_handshakes_count_as_connections",
+                "unit/server/test_admission.py::test_handshakes_count_and_have_a_little_more_room",
             ),
             ("header_timeout", "max_connections"),
         ),
@@ -192,7 +218,12 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             "the same: there is one",
             "`header_timeout`",
             "closed",
-            ("unit/protocol/proxy/test_proxy_headers.py::test_v2_header_is_bounded",),
+            (
+                "unit/protocol/proxy/test_proxy_headers.py::test_v2_header_is_bounded",
+                "unit/protocol/proxy/test_proxy_headers.py::test_v1_line_has_107_bytes_at_most",
+                "scenario/test_proxy_protocol.py::test_proxy_that_is_too_slow_is_dropped",
+                "scenario/test_proxy_protocol.py::test_connection_without_a_header_is_dropped_with_one_line",
+            ),
             ("proxy_header",),
         ),
         Bound(
@@ -204,12 +235,14 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             (
                 "unit/transport/test_linger.py::"
                 "test_linger_sending_peer_is_waited_for_but_not_for_ever",
+                "unit/transport/test_linger.py::test_linger_silent_peer_is_dropped_after_one_wait",
+                "unit/transport/test_linger.py::test_linger_takes_so_many_bytes",
             ),
         ),
         Bound(
             "access records",
             "`max_value` of a text that the peer said",
-            "`log_max_items` that wait for the thread, `log_max_backlog` for what it writes to",
+            "`log_queue`, in `log_max_items` batches; `log_max_backlog` of lines",
             "none: what finds no room is dropped and counted",
             "nothing",
             (
@@ -217,6 +250,10 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
                 "test_thread_that_is_stuck_keeps_nobody_waiting_and_loses_the_newest",
                 "unit/log/test_writing.py::"
                 "test_backlog_is_bounded_and_what_is_lost_is_said_behind_what_waited",
+                "unit/log/test_formatters.py::test_json_values_are_bounded",
+                "unit/log/test_formatters.py::test_plain_texts_of_a_peer_are_bounded",
+                "unit/log/test_access.py::test_entries_beyond_what_may_wait_are_lost_and_counted",
+                "unit/log/test_formatters.py::test_plain_request_cannot_forge_a_line",
             ),
         ),
         Bound(
@@ -230,6 +267,10 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
                 "test_record_flood_of_connections_writes_burst_records_and_one_summary",
                 "unit/log/test_caps.py::"
                 "test_record_more_connections_than_tracked_forgets_the_oldest_with_its_summary",
+                "unit/log/test_caps.py::test_record_repeated_is_suppressed_until_the_connection_closes",
+                "unit/log/test_escape.py::test_escape_long_text_says_how_much_is_missing",
+                "unit/log/test_caps.py::test_record_of_a_limit_is_written_a_hundred_times_a_second",
+                "unit/log/test_caps.py::test_record_path_is_shown_up_to_a_length",
             ),
         ),
     ),
@@ -244,6 +285,10 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
                 FLOODS + "test_head_beyond_a_limit_is_refused_with_its_record",
                 SLOW + "test_head_dribbled_is_408",
                 SLOW + "test_second_head_dribbled_is_408",
+                HEAD1 + "test_head_beyond_a_limit_names_it",
+                HEAD1 + "test_head_exactly_at_the_limits_is_taken",
+                CONN1 + "test_head_exactly_at_the_limits_is_taken_however_it_arrives",
+                CONN1 + "test_head_that_never_ends_is_refused_before_it_does",
             ),
             ("header_max_line", "header_timeout"),
         ),
@@ -253,7 +298,14 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             "`header_max_total`, `max_fields`",
             "`header_timeout`",
             "431; 408",
-            (FLOODS + "test_head_beyond_a_limit_is_refused_with_its_record",),
+            (
+                FLOODS + "test_head_beyond_a_limit_is_refused_with_its_record",
+                HEAD1 + "test_head_beyond_a_limit_names_it",
+                HEAD1 + "test_head_exactly_at_the_limits_is_taken",
+                CONN1 + "test_head_exactly_at_the_limits_is_taken_however_it_arrives",
+                CONN1 + "test_head_that_never_ends_is_refused_before_it_does",
+                SLOW + "test_head_dribbled_is_408",
+            ),
             ("header_max_line", "header_max_total", "max_fields", "header_timeout"),
         ),
         Bound(
@@ -270,6 +322,9 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
                 SLOW + "test_content_dribbled_is_408",
                 ROUTES + "test_content_without_end_has_one",
                 ROUTES + "test_content_beyond_the_limit_is_never_asked_for",
+                FLOODS + "test_chunks_beyond_a_limit_are_refused_with_their_record",
+                HEAD1 + "test_content_length_beyond_the_limit_is_413",
+                CHUNK1 + "test_chunks_exactly_at_the_limits_are_taken_however_they_arrive",
             ),
             ("max_body_size", "body_timeout", "body_total_timeout", "min_body_rate"),
         ),
@@ -279,7 +334,12 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             "`max_chunk_overhead` beyond the content's size",
             "`body_timeout`, as content",
             "400",
-            (FLOODS + "test_chunks_beyond_a_limit_are_refused_with_their_record",),
+            (
+                FLOODS + "test_chunks_beyond_a_limit_are_refused_with_their_record",
+                CHUNK1 + "test_chunks_beyond_a_limit_name_it",
+                CHUNK1 + "test_chunks_exactly_at_the_limits_are_taken_however_they_arrive",
+                SLOW + "test_chunks_and_trailers_that_stop_are_408",
+            ),
             ("max_chunk_line", "max_chunk_overhead"),
         ),
         Bound(
@@ -288,7 +348,12 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             "`header_max_total`, `max_fields`",
             "`body_timeout`, as content",
             "431",
-            (FLOODS + "test_chunks_beyond_a_limit_are_refused_with_their_record",),
+            (
+                FLOODS + "test_chunks_beyond_a_limit_are_refused_with_their_record",
+                CHUNK1 + "test_chunks_beyond_a_limit_name_it",
+                CHUNK1 + "test_chunks_exactly_at_the_limits_are_taken_however_they_arrive",
+                SLOW + "test_chunks_and_trailers_that_stop_are_408",
+            ),
             ("header_max_line", "header_max_total", "max_fields"),
         ),
         Bound(
@@ -297,7 +362,13 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             "`max_drain`, else the connection is closed",
             "`body_timeout` for all of it",
             "closed after the answer",
-            (SLOW + "test_content_that_is_skipped_has_its_time_too",),
+            (
+                SLOW + "test_content_that_is_skipped_has_its_time_too",
+                CONN1 + "test_early_answer_keeps_the_connection_if_little_is_unread",
+                "conformance/rfc9112/test_section_9_connection.py::test_content_too_large_to_skip_closes_and_the_answer_arrives",
+                SLOW + "test_content_that_is_skipped_has_one_time_for_all_of_it",
+                FLOODS + "test_chunks_that_nobody_wants_are_read_up_to_a_number",
+            ),
         ),
         Bound(
             "pipelined requests",
@@ -347,6 +418,7 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             (
                 SLOW + "test_reader_stuck_is_dropped_and_costs_bounded_memory",
                 SLOW + "test_reader_stuck_on_a_complete_answer_is_dropped",
+                "unit/server/bindings/test_http1_consumer.py::test_answer_that_is_queued_when_we_close_has_the_time_of_writing",
             ),
             ("write_timeout",),
         ),
@@ -356,7 +428,11 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             "`max_heads`, `max_lines` and the like",
             "none: a memory that is full is emptied",
             "nothing",
-            ("unit/protocol/http1/test_head.py::test_head_memories_when_flooded_stay_bounded",),
+            (
+                "unit/protocol/http1/test_head.py::test_head_memories_when_flooded_stay_bounded",
+                HEAD1 + "test_head_larger_than_the_memory_takes_is_parsed_and_forgotten",
+                HEAD1 + "test_head_memories_keep_nothing_that_is_longer",
+            ),
         ),
     ),
     "HTTP/2": (
@@ -364,9 +440,12 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             "a frame",
             "`h2_max_frame_size`, judged by its header",
             "one at a time",
-            "`h2_idle_timeout`",
+            "`h2_idle_timeout` between two arrivals, then `h2_ping_timeout`",
             "`GOAWAY` with `FRAME_SIZE_ERROR`",
-            (H2 + "test_frame_larger_than_announced_is_refused_by_its_header_alone",),
+            (
+                H2 + "test_frame_larger_than_announced_is_refused_by_its_header_alone",
+                H2 + "test_silent_client_is_pinged_and_left",
+            ),
         ),
         Bound(
             "a header block",
@@ -381,6 +460,9 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
                 H2 + "test_silence_in_the_preface",
                 "unit/server/bindings/test_http2_requests.py::"
                 "test_path_and_fields_have_their_longest_line",
+                ABUSE + "test_header_list_that_decompresses_to_much_more_is_refused",
+                "unit/protocol/hpack/test_decoder.py::test_list_that_counts_too_much_is_decoded_and_refused",
+                "unit/protocol/hpack/test_decoder.py::test_list_with_too_many_fields_is_decoded_and_refused",
             ),
             (
                 "header_max_line",
@@ -399,6 +481,9 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             (
                 "unit/protocol/hpack/test_decoder.py::"
                 "test_table_never_counts_more_than_its_capacity",
+                "unit/protocol/hpack/test_decoder.py::test_size_update_above_the_limit_is_refused",
+                "unit/protocol/http2/test_control.py::test_settings_our_smaller_header_table_binds_once_acknowledged",
+                "unit/protocol/hpack/test_encoder.py::test_table_size_above_our_own_changes_nothing",
             ),
         ),
         Bound(
@@ -412,6 +497,8 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
                 H2 + "test_requests_beyond_the_limit_again_and_again",
                 "unit/server/bindings/test_http2_requests.py::"
                 "test_handlers_beyond_the_limit_wait_for_their_turn",
+                "unit/protocol/http2/test_streams.py::test_stream_beyond_the_limit_is_refused_and_its_block_decoded",
+                "unit/protocol/http2/test_streams.py::test_stream_beyond_the_limit_that_is_malformed_is_refused_too",
             ),
             ("h2_max_refused_streams",),
         ),
@@ -429,6 +516,14 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
                 "test_content_that_comes_byte_by_byte_is_not_kept_in_as_many_objects",
                 H2 + "test_content_dribbled_is_408",
                 ROUTES + "test_route_gives_its_content_time",
+                "unit/protocol/http2/test_flow.py::test_content_beyond_max_body_is_refused_while_it_comes",
+                "unit/protocol/http2/test_flow.py::test_content_beyond_the_stream_window_loses_the_stream",
+                "unit/protocol/http2/test_flow.py::test_content_beyond_the_connection_window_fails",
+                "unit/server/bindings/test_http2_flow.py::test_window_never_grows_past_its_bound",
+                "unit/server/bindings/test_http2_flow.py::test_connection_window_has_room_for_every_upload_within_its_bound",
+                "unit/server/bindings/test_http2_flow.py::test_credit_comes_back_only_for_what_the_handler_takes",
+                "unit/server/bindings/test_http2_time.py::test_content_that_does_not_come_is_408",
+                "unit/server/bindings/test_http2_requests.py::test_request_beyond_what_is_served_is_answered_with_its_status",
             ),
             ("max_body_size", "body_timeout", "body_total_timeout", "min_body_rate"),
         ),
@@ -465,6 +560,9 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
                 H2 + "test_window_never_opened",
                 H2 + "test_windows_opened_and_shut_again_and_again",
                 H2 + "test_slow_reader_stops_its_own_handlers_only",
+                "unit/server/bindings/test_http2_time.py::test_window_opened_by_single_bytes_ends_the_stream",
+                "unit/server/bindings/test_http2_time.py::test_transport_that_takes_nothing_costs_the_connection",
+                "unit/server/bindings/test_http2_flow.py::test_handler_waits_while_the_client_gives_no_credit_on_its_stream",
             ),
             ("write_timeout",),
         ),
@@ -474,7 +572,14 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             "`frame_rate_limit` of each within `frame_rate_window`",
             "`frame_rate_window`",
             "`GOAWAY` with `ENHANCE_YOUR_CALM`",
-            (H2 + "test_flood_of_frames", H2 + "test_flood_of_empty_data"),
+            (
+                H2 + "test_flood_of_frames",
+                H2 + "test_flood_of_empty_data",
+                ABUSE + "test_flood_ends_the_connection",
+                ABUSE + "test_frames_that_come_slowly_are_no_flood",
+                ABUSE + "test_settings_of_many_values_move_each_stream_once",
+                ABUSE + "test_limits_can_be_set",
+            ),
             ("frame_rate",),
         ),
         Bound(
@@ -483,7 +588,10 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             "`h2_max_priority_frames` within `frame_rate_window`",
             "`frame_rate_window`",
             "`GOAWAY` with `ENHANCE_YOUR_CALM`",
-            (H2 + "test_flood_of_frames",),
+            (
+                H2 + "test_flood_of_frames",
+                ABUSE + "test_flood_ends_the_connection",
+            ),
             ("h2_max_priority_frames",),
         ),
         Bound(
@@ -501,7 +609,11 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             "`h2_max_resets` within `frame_rate_window`",
             "`frame_rate_window`",
             "`GOAWAY` with `ENHANCE_YOUR_CALM`",
-            (H2 + "test_rapid_reset", H2 + "test_flood_on_a_stream_that_was_reset"),
+            (
+                H2 + "test_rapid_reset",
+                H2 + "test_flood_on_a_stream_that_was_reset",
+                ABUSE + "test_reset_streams_that_are_written_to_again_and_again_end_the_connection",
+            ),
             ("h2_max_resets",),
         ),
         Bound(
@@ -550,6 +662,7 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             (
                 "unit/server/bindings/test_http2_websocket.py::"
                 "test_several_websockets_share_a_connection_up_to_a_limit",
+                "unit/server/bindings/test_http2_websocket.py::test_bytes_that_wait_for_a_handler_are_not_kept_in_as_many_objects",
             ),
             ("h2_max_websockets",),
         ),
@@ -574,6 +687,8 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
                 WS10 + "test_message_over_the_limit_in_fragments_fails",
                 WS10 + "test_message_over_the_limit_of_its_route_fails",
                 WS + "test_message_that_does_not_end_is_closed_with_1008",
+                WS10 + "test_frame_over_the_limit_fails_by_its_header",
+                WS10 + "test_message_over_the_limit_fails",
             ),
             ("ws_max_frame_payload", "ws_max_message_size", "ws_message_timeout"),
         ),
@@ -611,6 +726,8 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             (
                 WS10 + "test_control_frames_in_a_flood_fail_with_1008",
                 WS + "test_pings_of_a_client_that_does_not_read_are_not_all_answered",
+                "unit/protocol/websocket/test_frames.py::test_header_that_breaks_a_rule_names_code_and_clause",
+                "unit/protocol/websocket/test_limits.py::test_control_rate_counts_within_its_window",
             ),
             ("frame_rate",),
         ),
@@ -632,6 +749,7 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             (
                 WS + "test_client_that_does_not_read_stops_the_sender_then_is_cut_off",
                 "unit/test_broadcast.py::test_full_queue_drops_by_policy_and_counts",
+                "unit/server/bindings/test_websocket_watch.py::test_watch_gives_a_client_that_reads_slowly_more_time",
             ),
             ("write_timeout",),
         ),
@@ -655,6 +773,8 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
                 MQTT_SLOW + "test_client_that_never_says_connect_is_dropped",
                 MQTT_SLOW + "test_connect_dribbled_has_the_same_time",
                 MQTT_SLOW + "test_client_judged_for_too_long_is_dropped",
+                MQTT + "test_connect_too_large_is_refused",
+                "unit/mqtt/test_connection.py::test_connect_that_does_not_come_in_time_ends_the_connection",
             ),
             ("mqtt_connect_timeout",),
         ),
@@ -684,12 +804,14 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
         Bound(
             "topics and filters",
             "`mqtt.max_topic_length`, `mqtt.max_topic_levels`",
-            "`mqtt.topic_alias_maximum` with a number",
+            "`mqtt.topic_alias_maximum` with a number; `max_told_aliases` that have one of ours",
             "none: they come with their packets",
             "0x90 or 0x8F; DISCONNECT 0x94 for an alias",
             (
                 MQTT + "test_topic_beyond_its_limit_is_refused",
                 MQTT + "test_topic_alias_beyond_the_maximum_ends_the_connection",
+                "unit/mqtt/state/test_sessions.py::test_will_beyond_the_limits_of_topics_is_refused",
+                "unit/mqtt/state/test_costs.py::test_aliases_that_a_client_is_told_are_bounded_whatever_it_takes",
             ),
             ("mqtt_max_topic_length", "mqtt_max_topic_levels"),
         ),
@@ -708,10 +830,13 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
         Bound(
             "messages under way to us",
             "`mqtt.max_packet_size`",
-            "`mqtt.receive_maximum`",
+            "`mqtt.receive_maximum`; a client of MQTT 3.1.1 has 65,535 numbers",
             "none: a number until the session ends",
             "DISCONNECT 0x93",
-            (MQTT + "test_receive_maximum_exceeded_ends_the_connection",),
+            (
+                MQTT + "test_receive_maximum_exceeded_ends_the_connection",
+                MQTT + "test_older_client_knows_no_receive_maximum",
+            ),
             ("mqtt_receive_maximum",),
         ),
         Bound(
@@ -723,6 +848,8 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             (
                 MQTT + "test_queue_of_a_client_that_acknowledges_nothing_is_bounded",
                 MQTT + "test_queue_of_a_client_that_is_away_is_bounded",
+                MQTT_FLOODS + "test_slow_subscriber_of_qos_1_has_a_bounded_queue",
+                "unit/mqtt/state/test_sessions.py::test_queue_full_of_expired_messages_takes_what_is_fresh",
             ),
             ("mqtt_max_queued_messages", "mqtt_max_queued_bytes"),
         ),
@@ -756,6 +883,20 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             ("mqtt_max_sessions",),
         ),
         Bound(
+            "wills",
+            "`mqtt.max_packet_size`",
+            "one of each session: `mqtt.max_sessions`",
+            "their delay, at most `mqtt.max_session_expiry`",
+            "CONNACK 0x90; 0x97 for properties too many",
+            (
+                "unit/mqtt/state/test_sessions.py::test_will_beyond_the_limits_of_topics_is_refused",
+                MQTT + "test_user_properties_too_many_in_connect_are_refused",
+                MQTT
+                + "test_will_too_large_for_the_packet_size_comes_with_a_connect_that_is_too_large",
+            ),
+            ("mqtt_max_user_properties", "mqtt_max_topic_length", "mqtt_max_packet_size"),
+        ),
+        Bound(
             "subscriptions",
             "`mqtt.max_topic_length`",
             "`mqtt.max_subscriptions` of a session",
@@ -770,7 +911,12 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             "`mqtt.max_retained`, `mqtt.max_retained_bytes`",
             "none: until it is replaced, or its own expiry",
             "0x97; it is delivered and not kept",
-            (MQTT + "test_retained_message_too_many_is_delivered_and_not_kept",),
+            (
+                MQTT + "test_retained_message_too_many_is_delivered_and_not_kept",
+                "unit/mqtt/state/test_costs.py::test_topic_that_is_retained_again_and_again_is_remembered_once",
+                "unit/mqtt/state/test_costs.py::test_retained_message_that_expired_makes_room",
+                MQTT_FLOODS + "test_retained_messages_asked_for_again_and_again_are_bounded",
+            ),
             ("mqtt_max_retained", "mqtt_max_retained_bytes"),
         ),
         Bound(
@@ -779,7 +925,30 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             "`mqtt.tap_queue_size`, `mqtt.tap_queue_bytes`",
             "none: the taps are the application's",
             "nothing; what is dropped is counted",
-            ("unit/mqtt/test_tap.py::test_tap_actor_holds_no_more_bytes_than_it_may",),
+            (
+                "unit/mqtt/test_tap.py::test_tap_actor_holds_no_more_bytes_than_it_may",
+                "unit/mqtt/test_tap.py::test_tap_actor_drops_the_newest_counts_and_logs",
+                "unit/mqtt/test_broker_failures.py::test_inline_taps_that_are_slow_have_bounded_queues",
+            ),
+        ),
+        Bound(
+            "messages for handlers that follow topics",
+            "`mqtt.max_packet_size`",
+            "`max_followed` unless the handler says another number, `max_followed_bytes`",
+            "none: the handler's",
+            "nothing; what is dropped is counted",
+            (
+                "unit/mqtt/test_client.py::test_subscribe_is_bounded_and_counts_what_it_drops",
+                "unit/mqtt/test_client.py::test_subscribe_holds_no_more_bytes_than_it_may",
+            ),
+        ),
+        Bound(
+            "calls of the application's hooks",
+            "`mqtt.max_topic_length`",
+            "`max_happenings`",
+            "none: the hooks are the application's",
+            "nothing; what is dropped is counted",
+            ("unit/mqtt/test_application.py::test_hooks_that_are_too_slow_miss_something",),
         ),
         Bound(
             "what waits for the broker",
@@ -805,7 +974,13 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             "`max_waiting_checks`, in `max_check_threads`",
             "`mqtt.connect_timeout`",
             "CONNACK 0x89",
-            ("unit/mqtt/auth/test_password_file.py::test_checks_that_wait_are_bounded",),
+            (
+                "unit/mqtt/auth/test_password_file.py::test_checks_that_wait_are_bounded",
+                "unit/mqtt/auth/test_password_file.py::test_checks_are_done_off_the_loop_a_few_at_a_time",
+                "unit/mqtt/auth/test_password_file.py::test_remembered_passwords_are_bounded",
+                "unit/mqtt/auth/test_scram.py::test_scram_first_message_that_cannot_be_ends_it",
+                MQTT_SLOW + "test_client_judged_for_too_long_is_dropped",
+            ),
         ),
         Bound(
             "memories of topics and verdicts",
@@ -813,7 +988,11 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             "`max_routes`, `max_matches`, `max_verdicts`",
             "none: a memory that is full is emptied",
             "nothing",
-            (MQTT_FLOODS + "test_topics_without_end_are_not_remembered",),
+            (
+                MQTT_FLOODS + "test_topics_without_end_are_not_remembered",
+                "unit/mqtt/state/test_subscriptions.py::test_match_many_topics_remembers_a_bounded_number",
+                "unit/mqtt/test_tap.py::test_tap_table_remembers_no_more_than_it_should",
+            ),
         ),
     ),
     "Raw protocols": (
@@ -827,6 +1006,8 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
                 "unit/transport/test_reader.py::test_readuntil_limit_counts_the_separator",
                 "unit/transport/test_reader.py::"
                 "test_reader_nobody_reads_pauses_the_peer_and_resumes_it",
+                "unit/transport/test_prefix.py::test_prefix_readuntil_too_long_raises",
+                "unit/transport/test_reader.py::test_reader_one_large_chunk_pauses_and_reading_it_resumes",
             ),
             ("readuntil",),
         ),
@@ -836,7 +1017,11 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             "the writer waits from 64 KiB on",
             "`write_timeout` for each `least_taken`",
             "the connection is reset",
-            ("unit/transport/test_writer.py::test_write_peer_takes_nothing_times_out_and_resets",),
+            (
+                "unit/transport/test_writer.py::test_write_peer_takes_nothing_times_out_and_resets",
+                "unit/transport/test_writer.py::test_write_paused_waits_until_resumed",
+                "unit/transport/test_writer.py::test_write_slow_peer_that_takes_some_is_given_more_time",
+            ),
         ),
     ),
     "Applications": (
@@ -874,7 +1059,10 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             "`max_connections`",
             "`request_timeout`, off unless it is set; a thread ends when it ends",
             "408; `RST_STREAM` with `CANCEL`",
-            (ROUTES + "test_route_bounds_the_request_in_http11",),
+            (
+                ROUTES + "test_route_bounds_the_request_in_http11",
+                "unit/server/bindings/test_http2_requests.py::test_handlers_beyond_the_limit_wait_for_their_turn",
+            ),
             ("request_timeout",),
         ),
         Bound(
@@ -889,6 +1077,26 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
                 "test_emit_soon_longer_queue_than_max_pending_drops_and_records",
             ),
             ("max_pending_observers",),
+        ),
+        Bound(
+            "memories of requests, for log and metrics",
+            "`max_known_request`; in metrics `max_counted_path`",
+            "`max_known_requests`; `max_counted`",
+            "none: a memory that is full is emptied",
+            "nothing",
+            (
+                "unit/log/test_formatters.py::"
+                "test_plain_formatter_remembers_short_requests_up_to_a_number",
+                "unit/metrics/test_metrics.py::test_what_is_remembered_of_paths_is_bounded",
+            ),
+        ),
+        Bound(
+            "series of metrics",
+            "none: labels are our words, routes and methods of the standards",
+            "none: a path is no label, and what a client makes up is one method",
+            "none: as long as the process",
+            "nothing",
+            ("unit/metrics/test_metrics.py::test_clients_cannot_make_series",),
         ),
         Bound(
             "content where another server hosts us",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -142,6 +143,19 @@ async def test_content_of_a_busy_handler_is_not_read_ahead(announced: bytes) -> 
         assert (await peer.reply("POST")).body == b"done"
     assert sum(parts) == size
     assert max(parts) <= 65536 + 2 * ARRIVAL
+
+
+@pytest.mark.parametrize(("size", "kept"), [(65536, True), (65537, False)])
+async def test_chunks_that_nobody_wants_are_read_up_to_a_number(size: int, kept: bool) -> None:
+    async with conversation() as peer:
+        assert (await peer.ask(CHUNKED, "POST")).status == 200
+        with contextlib.suppress(ConnectionError):
+            await peer.send(b"%x\r\n" % size + bytes(size) + b"\r\n0\r\n\r\n")
+        if kept:
+            assert (await peer.ask(GET)).status == 200
+        else:
+            with contextlib.suppress(ConnectionError):
+                assert await peer.closed()
 
 
 async def test_empty_lines_are_no_way_to_stay() -> None:

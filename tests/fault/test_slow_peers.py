@@ -102,6 +102,19 @@ async def test_content_that_stops_is_408(sent: bytes, caplog: pytest.LogCaptureF
     assert cap_record(caplog, "body_timeout")["scope_path"] == "/echo"
 
 
+@spec("RFC 9110 §15.5.9")
+@pytest.mark.parametrize("sent", [b"5", b"5;a", b"5\r\nhel", b"5\r\nhello", b"0\r\nx: y"])
+async def test_chunks_and_trailers_that_stop_are_408(
+    sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    head = b"POST /echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n"
+    async with conversation(App({"/echo": echo}), body_timeout=0.1) as peer:
+        reply = await peer.ask(head + sent, "POST")
+        assert (reply.status, reply["connection"]) == (408, b"close")
+        assert await peer.closed()
+    assert caps(caplog) == ["body_timeout"]
+
+
 async def test_content_dribbled_is_408(caplog: pytest.LogCaptureFixture) -> None:
     settings = {"min_body_rate": 1000.0, "min_body_rate_grace": 0.1, "body_timeout": 5.0}
     async with conversation(App({"/echo": echo}), **settings) as peer:
@@ -142,6 +155,19 @@ async def test_content_that_is_skipped_has_its_time_too() -> None:
         assert (await peer.ask(POST, "POST")).status == 200
         with contextlib.suppress(ConnectionResetError):
             assert await peer.closed()
+
+
+async def test_content_that_is_skipped_has_one_time_for_all_of_it() -> None:
+    """What is dribbled does not put the end off."""
+    async with conversation(body_timeout=0.2) as peer:
+        assert (await peer.ask(POST, "POST")).status == 200
+        closed = asyncio.ensure_future(peer.closed())
+        while not closed.done():
+            with contextlib.suppress(ConnectionError):
+                await peer.send(b"x")
+            await asyncio.wait([closed], timeout=0.02)
+        with contextlib.suppress(ConnectionResetError):
+            assert await closed
 
 
 async def test_request_that_takes_too_long_is_408(caplog: pytest.LogCaptureFixture) -> None:

@@ -27,7 +27,9 @@ from .escape import escape
 
 ACCESS: Final = "blackbull.access"
 MAX_KNOWN: Final = 1024
-"""Requests, and clients, whose text is kept."""
+"""Requests whose text is kept."""
+MAX_KNOWN_REQUEST: Final = 256
+"""Characters of method and path of those."""
 
 STANDARD: Final = RECORD_FIELDS - set(FIELDS)
 """The attributes that every record of ``logging`` has, and members that every line has."""
@@ -136,9 +138,11 @@ class PlainFormatter(RecordFormatter):
         known = (head.method, head.path, head.http_version)
         text = self._requests.get(known)
         if text is None:
-            if len(self._requests) >= MAX_KNOWN:
-                self._requests.clear()
-            text = self._requests[known] = f' "{self.request(*known)}" '
+            text = f' "{self.request(*known)}" '
+            if len(head.method) + len(head.path) <= MAX_KNOWN_REQUEST:
+                if len(self._requests) >= MAX_KNOWN:
+                    self._requests.clear()
+                self._requests[known] = text
         asked[id(head)] = text
         return text
 

@@ -111,7 +111,9 @@ class BrokerActor(Actor):
         self._timer_at = inf
         self._decisions: dict[Inbound, asyncio.Task[None]] = {}
         self._held: list[Callable[[], None]] = []
-        self._inline = InlineRunner(max_queued=self.settings.tap_queue_size)
+        self._inline = InlineRunner(
+            max_queued=self.settings.tap_queue_size, max_bytes=self.settings.tap_queue_bytes
+        )
 
     async def run(self) -> None:
         """Serve until :meth:`stop`; cancelling it is safe."""

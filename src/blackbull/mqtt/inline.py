@@ -19,19 +19,25 @@ class InlineRunner:
 
     Args:
         max_queued: Messages that wait; when that many do, the newest is dropped.
+        max_bytes: What those that wait may hold together; one alone may be longer.
     """
 
-    def __init__(self, *, max_queued: int) -> None:
+    def __init__(self, *, max_queued: int, max_bytes: int) -> None:
         self._max_queued = max_queued
+        self._max_bytes = max_bytes
+        self._bytes = 0
         self._waiting: deque[Publication] = deque()
         self._task: asyncio.Task[None] | None = None
         self._drops = Tally()
 
     def offer(self, publications: Iterable[Publication], taps: InlineTaps) -> None:
         """Let *taps* see *publications*, without waiting."""
+        waiting = self._waiting
         for publication in publications:
-            if len(self._waiting) < self._max_queued:
-                self._waiting.append(publication)
+            held = self._bytes + publication.size
+            if not waiting or (len(waiting) < self._max_queued and held <= self._max_bytes):
+                waiting.append(publication)
+                self._bytes = held
             elif self._drops.add():
                 logger.warning("the taps are too slow: %d messages dropped", self._drops.count)
         if self._task is None:
@@ -40,14 +46,17 @@ class InlineRunner:
     def cancel(self) -> None:
         """Forget what waits."""
         self._waiting.clear()
+        self._bytes = 0
         if self._task is not None:
             self._task.cancel()
 
     async def _run(self, taps: InlineTaps) -> None:
         try:
             while self._waiting:
+                publication = self._waiting.popleft()
+                self._bytes -= publication.size
                 try:
-                    await taps([self._waiting.popleft()])
+                    await taps([publication])
                 except Exception:
                     logger.exception("a tap failed")
         finally:

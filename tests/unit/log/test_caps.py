@@ -12,7 +12,7 @@ import pytest
 from blackbull import errors
 from blackbull.errors import LimitExceeded
 from blackbull.log import LimitLog
-from blackbull.log.caps import render_peer
+from blackbull.log.caps import WINDOW, render_peer
 
 PEER = ("192.0.2.7", 4711)
 
@@ -133,6 +133,27 @@ def test_record_flood_of_connections_writes_burst_records_and_one_summary(
         "max_connections: suppressed=7 more (peer=many)",
         "max_connections (peer=h:11 protocol=- path=-)",
     ]
+
+
+def test_record_of_a_limit_is_written_a_hundred_times_a_second(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = Clock()
+    limits = LimitLog(clock=clock)
+    for written in (100, 200):
+        for port in range(150):
+            limits.record("c", peer=("h", port + written * 1000))
+        limits.flush()
+        texts = [r.getMessage() for r in caplog.records]
+        assert sum("suppressed" not in text for text in texts) == written
+        clock.now += WINDOW
+
+
+def test_record_path_is_shown_up_to_a_length(caplog: pytest.LogCaptureFixture) -> None:
+    for length, shown in ((255, "p" * 255), (256, "p" * 256), (257, "p" * 256 + "...(+1)")):
+        LimitLog().record("c", peer=PEER, path="p" * length)
+        assert caplog.records[-1].__dict__["scope_path"] == shown
+        assert caplog.records[-1].getMessage().endswith(f"path={shown})")
 
 
 def test_record_flood_on_one_limit_hides_no_other_limit(caplog: pytest.LogCaptureFixture) -> None:

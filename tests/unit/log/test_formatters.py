@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from blackbull.connection import KnownEndpoint
+from blackbull.log.entry import describe_entry
 from blackbull.log.formatters import (
     ColoredFormatter,
     JsonFormatter,
@@ -182,6 +183,17 @@ def test_json_is_one_line_of_ascii_whatever_a_peer_says() -> None:
     assert json.loads(text)["path"] == "/\n\u202e\udc80\x1b"
 
 
+@pytest.mark.parametrize(("length", "more"), [(1023, ""), (1024, ""), (1025, "...(+1)")])
+def test_plain_texts_of_a_peer_are_bounded(length: int, more: str) -> None:
+    path = "/" * length
+    shown = "/" * min(length, 1024) + more
+    assert f'"GET {shown} HTTP/1.1" 200 ' in line(entry(request("GET", path)))
+    assert f'"GET {shown} HTTP/1.1" 200 ' in line(entry(request("GET", path)), query=True)
+    assert told(entry(request("GET", path)))["path"] == shown
+    agent = request(fields=((b"user-agent", b"x" * length),))
+    assert describe_entry(entry(agent))["user_agent"] == "x" * min(length, 1024)
+
+
 def test_json_values_are_bounded() -> None:
     conn = request("GET", "/" * 5000, fields=((b"user-agent", b"x" * 5000),))
     assert len(JsonFormatter().format_entry(entry(conn))) < 2600
@@ -266,3 +278,15 @@ def test_formatter_of_a_handler_keeps_the_peer_of_each_entry() -> None:
     other = (made[0], replace(KnownEndpoint(), peername=("192.0.2.9", 1)), *made[2:])
     lines = PlainFormatter().format_entries([made, other, made])
     assert [each.split(" ")[1] for each in lines] == ["192.0.2.7", "192.0.2.9", "192.0.2.7"]
+
+
+def test_plain_formatter_remembers_short_requests_up_to_a_number() -> None:
+    formatter = PlainFormatter()
+    longest = "/" + "p" * 252
+    for path in (longest, longest + "p"):
+        for _ in range(2):
+            assert f'"GET {path} HTTP/1.1"' in formatter.format_entry(entry(request("GET", path)))
+    assert list(formatter._requests) == [("GET", longest, "1.1")]
+    for number in range(3000):
+        formatter.format_entry(entry(request("GET", f"/{number}")))
+        assert len(formatter._requests) <= 1024

@@ -16,9 +16,10 @@ from blackbull.mqtt.codec.packets import encode_packet
 from blackbull.mqtt.codec.publish import MQTTPublish
 from blackbull.mqtt.codec.subscribe import MQTTSubscribe
 from blackbull.mqtt.connection import serve_connection
+from blackbull.mqtt.inline import InlineRunner
 from blackbull.mqtt.settings import MQTTSettings
 from blackbull.mqtt.state.hooks import Hooks
-from blackbull.mqtt.state.publication import Publication
+from blackbull.mqtt.state.publication import Publication, make_publication
 from blackbull.transport.memory import MemoryConnection
 from tests.spec import spec
 
@@ -261,3 +262,30 @@ async def test_inline_taps_see_what_no_client_published(actor: BrokerActor) -> N
     peer.reset()
     await turn()
     assert seen == [b"x", b"gone"]
+
+
+async def test_inline_taps_that_are_slow_have_bounded_queues() -> None:
+    release = asyncio.Event()
+    seen: list[bytes] = []
+
+    async def inline(publications: list[Publication]) -> None:
+        await release.wait()
+        seen.extend(publication.payload[:1] for publication in publications)
+
+    for limits, kept in (({"max_queued": 3}, 3), ({"max_bytes": 306}, 3), ({"max_bytes": 305}, 2)):
+        runner = InlineRunner(**{"max_queued": 100, "max_bytes": 10_000, **limits})
+        messages = [make_publication("t", b"%d" % number * 100) for number in range(6)]
+        assert messages[0].size == 102
+        for message in messages:
+            runner.offer([message], inline)
+        release.set()
+        await turn()
+        release.clear()
+        assert seen == [b"%d" % number for number in range(kept)]
+        seen.clear()
+        runner.offer([make_publication("t", b"x" * 20_000)], inline)  # one alone may be longer
+        release.set()
+        await turn()
+        assert seen == [b"x"]
+        seen.clear()
+        release.clear()

@@ -37,3 +37,13 @@ async def test_linger_peer_that_ends_is_closed() -> None:
     view.feed_eof()
     assert view.closed
     assert not view.aborted
+
+
+async def test_linger_takes_so_many_bytes() -> None:
+    _, view = lingering()
+    part = bytes(1 << 20)
+    for _ in range(Linger.max_bytes >> 20):
+        view.feed(part)
+    assert not view.closed
+    view.feed(b"x")
+    assert view.aborted

@@ -13,7 +13,7 @@ from blackbull.headers import Fields
 from blackbull.protocol.http2 import ErrorCode
 from blackbull.response import Response
 
-from .http2_exchange import HTTP2Request
+from .http2_exchange import LEAST_PART, HTTP2Request
 from .upgrade import ByteStream, Carrier
 
 if TYPE_CHECKING:
@@ -200,7 +200,12 @@ class HTTP2Tunnel(Carrier):
 
     def take_data(self, data: bytes) -> None:
         """Bytes of the new protocol arrived."""
-        self._held.append(data)
+        held = self._held
+        if held and len(held[-1]) + len(data) <= LEAST_PART:
+            # A client that sends byte by byte must not have us keep an object for each.
+            held[-1] += data
+        else:
+            held.append(data)
         if self._fed and not self._paused:
             self._deliver()
 

@@ -56,6 +56,32 @@ def test_head_memories_when_flooded_stay_bounded() -> None:
     assert len(parser._heads) <= 512
     assert len(parser._sections) <= 1024
     assert len(parser._lines) <= 4096
+    assert len(parser._starts) <= 1024
+    for i in range(3000):
+        parser.parse(b"GET / HTTP/1.1\r\nhost: %d" % i)
+    assert len(parser._decisions) <= 1024
+
+
+@pytest.mark.parametrize(("more", "kept"), [(0, 1), (1, 0)])
+def test_head_memories_keep_nothing_that_is_longer(more: int, kept: int) -> None:
+    """Beyond 2048 bytes a head and its section are forgotten, beyond 256 a line."""
+    line = b"GET /%b HTTP/1.1" % (b"a" * (256 - 14 + more))
+    fields = [b"host: a", *(b"x%d: %b" % (n, b"y" * (252 + more)) for n in range(7))]
+    section = b"\r\n".join(fields)
+    section += b"\r\nz: " + b"z" * (2048 - len(section) - 5 + more)
+    parser = HeadParser(HTTP1Limits())
+    parser.parse(b"GET / HTTP/1.1\r\n" + section)
+    assert len(section) == 2048 + more
+    assert len(parser._sections) == len(parser._decisions) == kept
+    assert not parser._heads
+    assert len([each for each in parser._lines if each[:1] == b"x"]) == 7 * kept
+    parser.parse(line + b"\r\nhost: a")
+    assert len(line) == 256 + more
+    assert (line in parser._starts) is bool(kept)
+    for length in (2048, 2049):
+        raw = b"GET / HTTP/1.1\r\nhost: b\r\nq: "
+        parser.parse(raw + b"q" * (length - len(raw)))
+    assert [len(raw) for raw in parser._heads if b"\r\nq: " in raw] == [2048]
 
 
 def test_head_larger_than_the_memory_takes_is_parsed_and_forgotten() -> None:

@@ -285,3 +285,14 @@ async def test_shutdown_without_grace_closes_whoever_is_idle(connect: Connect) -
     fresh = await connect(grace=0.0)
     fresh.shutdown()
     assert fresh.closed
+
+
+async def test_answer_that_is_queued_when_we_close_has_the_time_of_writing(
+    connect: Connect,
+) -> None:
+    view = await connect()
+    view.feed(CLOSE)
+    assert view.closed
+    assert view.deadline.seconds == 4
+    view.deadline.expire()
+    assert view.aborted

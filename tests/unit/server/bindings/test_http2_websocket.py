@@ -169,6 +169,33 @@ async def test_several_websockets_share_a_connection_up_to_a_limit(
     await asyncio.sleep(0)
 
 
+async def test_bytes_that_wait_for_a_handler_are_not_kept_in_as_many_objects() -> None:
+    go_on = asyncio.Event()
+    app = BlackBull()
+
+    @app.route(path="/ws", scheme=Scheme.websocket)
+    async def late(ws: WebSocket) -> None:
+        await ws.accept()
+        await go_on.wait()
+        await ws.send(str(len(await ws.receive())))
+
+    talk = await begin(app, ws_queue_depth=0)
+    socket = await Socket(talk).open()
+    wire = socket.peer.send(TextMessage("x" * 6000))
+    tunnel = talk.driver._tunnels[socket.stream]
+    for at, byte in enumerate(wire):
+        talk.client.data(socket.stream, bytes((byte,)))
+        if not at % 200:
+            talk.exchange()
+    talk.exchange()
+    assert sum(map(len, tunnel._held)) == len(wire)
+    assert len(tunnel._held) <= 2 * len(wire) / 1024 + 2
+    go_on.set()
+    assert (await socket.receive()).data == "6000"
+    talk.end()
+    await asyncio.sleep(0)
+
+
 async def test_refusal_is_a_response_on_the_stream() -> None:
     talk = await begin()
     stream = connect(talk, "/refuses")

@@ -73,6 +73,7 @@ CONSTANTS = {
     "max_matches": ("mqtt.state.subscriptions:MAX_REMEMBERED", "topics"),
     "max_verdicts": ("mqtt.state.verdicts:MAX_REMEMBERED", "verdicts"),
     "max_remembered_topic": ("mqtt.state.publishing:MAX_REMEMBERED_TOPIC", "bytes"),
+    "level_bytes": ("mqtt.state.retention:LEVEL", "bytes"),
     "max_told_aliases": ("mqtt.state.admission:MAX_ALIASES", "topics"),
     "max_followed": ("mqtt.waiting:MAX_QUEUED", "messages"),
     "max_followed_bytes": ("mqtt.waiting:MAX_QUEUED_BYTES", "bytes"),
@@ -432,6 +433,7 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
                 "unit/protocol/http1/test_head.py::test_head_memories_when_flooded_stay_bounded",
                 HEAD1 + "test_head_larger_than_the_memory_takes_is_parsed_and_forgotten",
                 HEAD1 + "test_head_memories_keep_nothing_that_is_longer",
+                "unit/protocol/http1/test_render.py::test_memories_of_responses_are_bounded",
             ),
         ),
     ),
@@ -463,6 +465,7 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
                 ABUSE + "test_header_list_that_decompresses_to_much_more_is_refused",
                 "unit/protocol/hpack/test_decoder.py::test_list_that_counts_too_much_is_decoded_and_refused",
                 "unit/protocol/hpack/test_decoder.py::test_list_with_too_many_fields_is_decoded_and_refused",
+                "unit/protocol/http2/test_requests.py::test_authority_has_its_longest_line",
             ),
             (
                 "header_max_line",
@@ -499,6 +502,7 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
                 "test_handlers_beyond_the_limit_wait_for_their_turn",
                 "unit/protocol/http2/test_streams.py::test_stream_beyond_the_limit_is_refused_and_its_block_decoded",
                 "unit/protocol/http2/test_streams.py::test_stream_beyond_the_limit_that_is_malformed_is_refused_too",
+                "unit/server/bindings/test_http2_requests.py::test_streams_beyond_the_announced_number_are_refused",
             ),
             ("h2_max_refused_streams",),
         ),
@@ -536,6 +540,8 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             (
                 "unit/server/bindings/test_http2_requests.py::"
                 "test_client_that_goes_on_after_its_answer_is_stopped_but_sees_the_answer",
+                "unit/protocol/http2/test_flow.py::test_answered_request_gets_no_more_credit_but_holds_up_no_other",
+                "unit/server/bindings/test_http2_time.py::test_rest_of_a_request_that_was_answered_does_not_stay",
             ),
         ),
         Bound(
@@ -547,6 +553,7 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             (
                 ROUTES + "test_route_bounds_the_request_in_http2",
                 "unit/server/bindings/test_http2_time.py::test_request_timeout_resets_the_stream",
+                "unit/server/bindings/test_http2_requests.py::test_handlers_beyond_the_limit_wait_for_their_turn",
             ),
             ("request_timeout",),
         ),
@@ -591,6 +598,7 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             (
                 H2 + "test_flood_of_frames",
                 ABUSE + "test_flood_ends_the_connection",
+                "unit/protocol/http2/test_priority.py::test_priority_updates_of_streams_to_come_are_kept_in_bounded_memory",
             ),
             ("h2_max_priority_frames",),
         ),
@@ -642,6 +650,7 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
                 ABUSE + "test_heads_that_are_remembered_are_bounded_in_number",
                 H2 + "test_heads_that_refer_to_large_fields_leave_little_behind",
                 H2 + "test_attacks_leave_no_memory_behind",
+                "unit/protocol/http2/test_requests.py::test_known_sections_are_bounded_in_number_and_size",
             ),
         ),
         Bound(
@@ -875,7 +884,7 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
         ),
         Bound(
             "sessions",
-            "none: what a session holds has its own rows",
+            "a Client Identifier of 65,535 bytes; what else a session holds has its own rows",
             "`mqtt.max_sessions`",
             "`mqtt.max_session_expiry`",
             "CONNACK 0x97",
@@ -908,7 +917,7 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
         Bound(
             "retained messages",
             "`mqtt.max_packet_size`",
-            "`mqtt.max_retained`, `mqtt.max_retained_bytes`",
+            "`mqtt.max_retained`, `mqtt.max_retained_bytes`; a further level counts `level_bytes`",
             "none: until it is replaced, or its own expiry",
             "0x97; it is delivered and not kept",
             (
@@ -916,6 +925,7 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
                 "unit/mqtt/state/test_costs.py::test_topic_that_is_retained_again_and_again_is_remembered_once",
                 "unit/mqtt/state/test_costs.py::test_retained_message_that_expired_makes_room",
                 MQTT_FLOODS + "test_retained_messages_asked_for_again_and_again_are_bounded",
+                "unit/mqtt/state/test_costs.py::test_levels_of_retained_topics_are_counted",
             ),
             ("mqtt_max_retained", "mqtt_max_retained_bytes"),
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from blackbull.errors import LimitExceeded
 
@@ -13,6 +13,10 @@ from .retained import RetainedTree
 if TYPE_CHECKING:
     from ..settings import MQTTSettings
     from .publication import Publication
+
+
+LEVEL: Final = 256
+"""Bytes that each further level of a topic costs, about, where no other topic has it."""
 
 
 class Retention:
@@ -50,8 +54,7 @@ class Retention:
             return
         if self._expiring and self._expiring[0][0] <= now:
             self.sweep(now)
-        self._check(publication, topic)
-        self.bytes += publication.size - self._counted(topic)
+        self.bytes += self._check(publication, topic)
         self._own.discard(topic)
         self._tree.put(topic, publication)
         if publication.expires_at != inf:
@@ -81,7 +84,7 @@ class Retention:
     def _counted(self, topic: str) -> int:
         """Return what the message of *topic* counts for, in bytes."""
         known = None if topic in self._own else self._tree.get(topic)
-        return 0 if known is None else known.size
+        return 0 if known is None else known.size + LEVEL * topic.count("/")
 
     def show(self, publication: Publication) -> None:
         """Retain a message of the broker itself, which no limit counts."""
@@ -101,14 +104,23 @@ class Retention:
             if self._expires(at, topic):
                 self._forget(topic)
 
-    def _check(self, publication: Publication, topic: str) -> None:
+    def _check(self, publication: Publication, topic: str) -> int:
+        """Return how many bytes *publication* adds.
+
+        Raises:
+            LimitExceeded: there is no room for it.
+        """
         settings = self._settings
         new = topic in self._own or topic not in self._tree
         count = len(self._tree) - len(self._own) + new
         if count > settings.max_retained:
             raise LimitExceeded("mqtt_max_retained", allowed=settings.max_retained, seen=count)
-        size = self.bytes + publication.size - self._counted(topic)
+        known = None if new else self._tree.get(topic)
+        more = -known.size if known is not None else LEVEL * topic.count("/")
+        added = publication.size + more
+        size = self.bytes + added
         if size > settings.max_retained_bytes:
             raise LimitExceeded(
                 "mqtt_max_retained_bytes", allowed=settings.max_retained_bytes, seen=size
             )
+        return added

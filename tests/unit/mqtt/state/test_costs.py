@@ -14,7 +14,7 @@ from blackbull.mqtt.settings import MQTTSettings
 from blackbull.mqtt.state.hooks import Hooks
 from blackbull.mqtt.state.link import Link
 from blackbull.mqtt.state.publication import Publication, make_publication
-from blackbull.mqtt.state.retention import Retention
+from blackbull.mqtt.state.retention import LEVEL, Retention
 from blackbull.mqtt.state.session import Session
 from tests.spec import spec
 from tests.unit.mqtt.state.unwired import House
@@ -223,3 +223,21 @@ def test_packet_that_comes_two_bytes_at_a_time_is_not_kept_in_as_many_objects() 
     publisher.house.finish()
     assert most < 1000
     assert subscriber.raw.endswith(packet)
+
+
+def test_levels_of_retained_topics_are_counted() -> None:
+    """A level is a byte or two of the topic, and a node of the tree."""
+    deep = "/a" * 100
+    allowed = 3 * (4 + len(deep) + LEVEL * 100)
+    retention = Retention(MQTTSettings(max_retained_bytes=allowed))
+    for name in ("x", "y", "z"):
+        retention.keep(make_publication(name + deep, b"12", retain=True), now=0.0)
+    assert retention.bytes == allowed
+    with pytest.raises(LimitExceeded):
+        retention.keep(make_publication("w", b"1", retain=True), now=0.0)
+    retention.keep(make_publication("x" + deep, b"21", retain=True), now=0.0)
+    assert retention.bytes == allowed
+    for name in ("x", "y", "z"):
+        retention.keep(make_publication(name + deep, b"", retain=True), now=0.0)
+    assert retention.bytes == 0
+    assert len(retention) == 0

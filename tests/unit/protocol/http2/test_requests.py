@@ -10,6 +10,7 @@ from blackbull.protocol.http2 import (
     DataReceived,
     ErrorCode,
     FrameType,
+    HTTP2Limits,
     HTTP2RequestHead,
     RequestEnded,
     RequestReceived,
@@ -346,3 +347,27 @@ def test_known_sections_do_not_carry_verdicts_over() -> None:
     assert code(error) == ErrorCode.PROTOCOL_ERROR
     error = peer.loses(9, peer.headers(9, [*fields, (b"te", b"x")]))
     assert code(error) == ErrorCode.PROTOCOL_ERROR
+
+
+def test_known_sections_are_bounded_in_number_and_size() -> None:
+    parser = Peer().machine._requests._parser
+    for length, kept in ((2047, 1), (2048, 2), (2049, 2)):
+        counted = sum(len(name) + len(value) for name, value in without(b":path")) + 1
+        parser.parse([*GET, (b"x", b"v" * (length - counted))])
+        assert len(parser._sections) == kept
+    for turn in range(3000):
+        parser.parse([*GET, (b"x", b"%d" % turn)])
+        assert len(parser._sections) <= 1024
+
+
+@spec("RFC 6585 §5")
+@pytest.mark.parametrize(("length", "status"), [(20, 0), (21, 431)])
+def test_authority_has_its_longest_line(length: int, status: int) -> None:
+    peer = Peer(HTTP2Limits(max_header_line=20))
+    (event,) = peer.send(peer.headers(1, having((b":authority", b"a" * length))))
+    if not status:
+        assert isinstance(event, RequestReceived)
+        return
+    assert isinstance(event, RequestRefused)
+    assert isinstance(event.error, LimitExceeded)
+    assert (event.error.limit, event.error.code) == ("header_max_line", status)

@@ -566,13 +566,17 @@ async def test_client_that_goes_on_after_its_answer_is_stopped_but_sees_the_answ
 
 
 async def test_handlers_beyond_the_limit_wait_for_their_turn() -> None:
-    gate = asyncio.Event()
-    app = App({"/": waiting(gate)})
+    gate, first = asyncio.Event(), asyncio.Event()
+    app = App({"/": waiting(gate), "/first": waiting(first)})
     talk = await Talk(app, h2_active_streams=20).begin()
-    streams = [talk.client.request() for _ in range(50)]
+    streams = [talk.client.request("/first"), *(talk.client.request() for _ in range(49))]
     await talk.turn()
     assert talk.driver.handlers.running == 20
     assert (await talk.ask("/plain")).status == 200  # what cannot wait does not wait
+    first.set()
+    await talk.until(lambda: talk.client.replies[streams[0]].over)
+    await talk.turn()
+    assert talk.driver.handlers.running == 20  # one has ended, one has begun
     gate.set()
     await talk.until(lambda: all(talk.client.replies[s].over for s in streams))
     assert talk.driver.handlers.running == 0

@@ -25,6 +25,7 @@ from blackbull.config import (
     WorkerStart,
     colors_wanted,
     config_file,
+    fill_standard_files,
     find_settings,
     given_settings,
     make_settings,
@@ -188,6 +189,7 @@ def run_with(
         LifespanFailed: the application's startup or shutdown raised.
     """
     workers = settings.workers or processors()
+    fill_standard_files()
     use_all_files()
     check(settings)
     check_sharing(app, workers, http=http, listeners=listeners or ())

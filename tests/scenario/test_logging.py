@@ -234,6 +234,28 @@ def test_reader_that_vanished_stops_nothing(script: Path) -> None:
     assert process.wait(20) == 0
 
 
+@pytest.mark.parametrize("flags", [[], ["--workers", "2"]])
+def test_program_whose_standard_streams_are_closed_serves_and_stops(
+    script: Path, flags: Sequence[str]
+) -> None:
+    path = script.parent / "app.sock"
+    closed = 'exec "$@" <&- >&- 2>&-'
+    process = subprocess.Popen(
+        ["bash", "-c", closed, "-", sys.executable, str(script), "--bind", f"unix:{path}", *flags],
+        cwd=script.parent, env=clean_environment(),
+    )  # fmt: skip
+    try:
+        asked = subprocess.run(
+            ["curl", "-sS", "--retry", "20", "--retry-all-errors", "--retry-delay", "1",
+             "--unix-socket", str(path), "http://a/"],
+            capture_output=True, text=True, timeout=50, check=False,
+        )  # fmt: skip
+    finally:
+        process.terminate()
+        status = process.wait(20)
+    assert (status, asked.stdout) == (0, "hello")
+
+
 def test_disk_that_is_full_stops_nothing(script: Path) -> None:
     process, port = run_with_stderr(script, subprocess.DEVNULL, "--log-file", "/dev/full")
     assert load(port, 5000) == 5000

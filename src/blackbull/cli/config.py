@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import io
 import json
 import os
 import sys
@@ -73,6 +74,9 @@ def main(arguments: Sequence[str]) -> None:
         return
     app = None if found.target is None else load_app(found.target)
     rows = collect(to_flags(found), app)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A path may have characters that the terminal's encoding has not.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         print(to_json(rows) if found.json else to_text(rows), flush=True)
     except BrokenPipeError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .activation import Notifying, PassedSocket, notifying, passed_sockets
-from .capacity import resolve_max_connections, use_all_files
+from .capacity import fill_standard_files, resolve_max_connections, use_all_files
 from .environment import colors_wanted, read_environment
 from .levels import PLACES, override
 from .setting import (
@@ -54,6 +54,7 @@ __all__ = [
     "config_file",
     "describe",
     "describe_settings",
+    "fill_standard_files",
     "find_settings",
     "given_settings",
     "load",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -57,6 +58,20 @@ def use_all_files() -> None:
         return
     with suppress(OSError, ValueError):  # some systems promise more than they give
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def fill_standard_files() -> None:
+    """Let stdin, stdout and stderr lead nowhere where whoever started us has closed them.
+
+    What is opened next would get their numbers, and with them what others write there; libuv
+    ends a process that closes such a number.
+    """
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            # The lowest number that is free: this one.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
 
 def _max_files() -> int | None:

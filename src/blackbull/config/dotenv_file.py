@@ -10,8 +10,12 @@ from typing import Final
 from ..errors import ConfigurationError, MissingExtra
 
 DOTENV: Final = ".env"
-OURS: Final = re.compile(rb"^\s*(?:export\s+)?['\"]?(?:BB_|BLACKBULL_)\w*['\"]?\s*=", re.MULTILINE)
-"""A line of the file that sets a variable of ours."""
+OURS: Final = re.compile(
+    rb"^\s*(?:export\s+)?['\"]?((?:BB_|BLACKBULL_)\w+)\b['\"]?[ \t]*[^\s#]", re.MULTILINE
+)
+"""A line of the file that is to set a variable of ours."""
+MARKS: Final = b"\xef\xbb\xbf\xff\xfe"
+"""What editors put before the text to tell how it is encoded."""
 
 
 def read_dotenv() -> Mapping[str, str]:
@@ -21,14 +25,19 @@ def read_dotenv() -> Mapping[str, str]:
 
     Raises:
         MissingExtra: it sets variables of ours, and python-dotenv is not installed.
-        ConfigurationError: it cannot be read.
+        ConfigurationError: it cannot be read, or a line that is for us sets nothing.
     """
     path = Path(DOTENV)
     try:
-        if not path.is_file() or not OURS.search(path.read_bytes()):
+        if not path.is_file():
             return {}
+        # So that a line for us is seen in UTF-16, too: that can be refused, not overlooked.
+        text = path.read_bytes().lstrip(MARKS).replace(b"\0", b"")
     except OSError as error:
         raise ConfigurationError(f"{DOTENV} cannot be read: {error.strerror}") from error
+    lines = [found.decode() for found in OURS.findall(text)]
+    if not lines:
+        return {}
     try:
         from dotenv import dotenv_values  # noqa: PLC0415 -- an optional package
     except ImportError as error:
@@ -37,6 +46,10 @@ def read_dotenv() -> Mapping[str, str]:
             "pip install 'blackbull[standard]'"
         ) from error
     try:
-        return {name: text for name, text in dotenv_values(path).items() if text is not None}
+        values = dotenv_values(path)
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{DOTENV} is no UTF-8: {error}") from error
+    for name in lines:
+        if name not in values:
+            raise ConfigurationError(f"{name} in {DOTENV} is no assignment: write {name}=VALUE")
+    return {name: value for name, value in values.items() if value is not None}

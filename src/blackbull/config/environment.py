@@ -13,6 +13,8 @@ from .levels import override
 from .setting import Found, SettingsClass, SettingValue, describe, parse_setting
 
 PREFIXES: Final = ("BB_", "BLACKBULL_")
+LONG_PREFIX: Final = PREFIXES[1]
+"""What is nobody's but ours; ``BB_`` may be other programs', too."""
 FILE_VARIABLE: Final = "BLACKBULL_CONFIG"
 """Names the TOML file, where neither the command line nor the program does."""
 ALIKE: Final = 0.9
@@ -74,7 +76,6 @@ def _find(
     cls: type[SettingsClass], environ: Mapping[str, str], where: str = ""
 ) -> dict[str, Found]:
     settings = {info.env: info for info in describe(cls)}
-    own = getattr(cls, "env_prefix", None)
     found: dict[str, Found] = {}
     for env, text in environ.items():
         if not env.startswith(PREFIXES):
@@ -82,16 +83,37 @@ def _find(
         info = settings.get(env)
         source = f"{env}{where}"
         if info is None:
-            _refuse_misspelling(env, list(settings), own=own, source=source)
+            _refuse_misspelling(cls, env, source=source)
         elif text.strip():
             found[info.name] = Found(parse_setting(info, text.strip(), source=source), source)
     return found
 
 
-def _refuse_misspelling(
-    env: str, known: list[str], *, own: str | None = None, source: str | None = None
-) -> None:
+def _refuse_misspelling(cls: type[SettingsClass], env: str, *, source: str) -> None:
+    if env == FILE_VARIABLE:
+        return
+    own: str | None = getattr(cls, "env_prefix", None)
     mine = own is not None and env.startswith(own)
-    close = difflib.get_close_matches(env, known, n=1, cutoff=0 if mine else ALIKE)
+    names = _names(cls)
+    close = difflib.get_close_matches(env, names, n=1, cutoff=0 if mine else ALIKE)
     if close:
-        raise ConfigurationError(f"{source or env} is no setting: did you mean {close[0]}?")
+        raise ConfigurationError(f"{source} is no setting: did you mean {names[close[0]]}?")
+
+
+def _names(cls: type[SettingsClass]) -> dict[str, str]:
+    """Return the variables of *cls*, by their names and by what people write for them.
+
+    That is the longer prefix in the place of the shorter one, and a setting's name in the TOML
+    file. Some extension's names are not asked for: they could be the server's variables.
+    """
+    infos = describe(cls)
+    names = {info.env: info.env for info in infos}
+    servers = getattr(cls, "toml_table", None) is None
+    if servers:
+        names[FILE_VARIABLE] = FILE_VARIABLE
+    for info in infos:
+        if servers or hasattr(cls, "env_prefix"):
+            names.setdefault(LONG_PREFIX + info.env.partition("_")[2], info.env)
+        if servers:
+            names.setdefault(LONG_PREFIX + info.name.upper(), info.env)
+    return names

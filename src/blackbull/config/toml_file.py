@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, cast
@@ -20,6 +21,9 @@ PROJECT_FILE: Final = "pyproject.toml"
 EXTENSION_TABLES: Final = ("mqtt", "extensions")
 """Tables beside the server's keys: who they belong to reads them. ``[extensions.NAME]`` is for an
 extension that comes from elsewhere."""
+
+_TABLES: Final = (*EXTENSION_TABLES, "sni")
+"""Every table at the top of the file."""
 
 # What TOML has for each kind of setting, besides the word auto.
 _TYPES: Final[Mapping[Kind, tuple[type, ...]]] = {
@@ -67,7 +71,9 @@ def find_file() -> Path | None:
         ConfigurationError: it cannot be read, or is no TOML.
     """
     path = Path(FILE)
-    if path.is_file():
+    # Whatever has this name is meant for us. A container's runtime makes a directory of a file
+    # that is not there: better no start than one without the settings.
+    if os.path.lexists(path):
         return path
     path = Path(PROJECT_FILE)
     # Most of these say nothing to us, and reading TOML costs more than looking for the word.
@@ -128,9 +134,8 @@ def parse_table(
     for key, value in table.items():
         info = infos.get(key)
         if info is None:
-            raise ConfigurationError(
-                f"{key!r} in {str(path)!r} is no setting{_meant(key, infos, tables, lister)}"
-            )
+            trouble = _trouble(key, infos, tables, is_table=not _flat(value), lister=lister)
+            raise ConfigurationError(f"{key!r} in {str(path)!r} {trouble}")
         values[key] = parse_value(info, value, f"{key} in {str(path)!r}")
     return values
 
@@ -163,7 +168,7 @@ def parse_value(info: SettingInfo, value: object, source: str) -> SettingValue:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ConfigurationError(
             f"config file {str(path)!r} cannot be read: {error.strerror}"
@@ -182,13 +187,26 @@ def _parse(path: Path, text: str) -> dict[str, object]:
         raise ConfigurationError(f"config file {str(path)!r} is no TOML: {error}") from error
 
 
-def _meant(key: str, infos: Mapping[str, SettingInfo], tables: tuple[str, ...], lister: str) -> str:
+def _trouble(
+    key: str,
+    infos: Mapping[str, SettingInfo],
+    tables: tuple[str, ...],
+    *,
+    is_table: bool,
+    lister: str,
+) -> str:
+    """Return what is wrong with a *key* that is no setting, and what to write instead."""
+    if key in tables:
+        return f"must be a table: write [{key}]"
+    if is_table and tables and not difflib.get_close_matches(key, _TABLES):
+        return "is no table of ours: write its keys at the top of the file"
     named = {name: name for name in (*infos, *tables)}
     for info in infos.values():
         named.setdefault(info.env.lower(), info.name)
         named.setdefault(info.env.partition("_")[2].lower(), info.name)
     close = difflib.get_close_matches(key.replace("-", "_").lower(), list(named), n=1)
-    return f": did you mean {named[close[0]]}?" if close else f"; '{lister}' lists them"
+    hint = f": did you mean {named[close[0]]}?" if close else f"; '{lister}' lists them"
+    return f"is no setting{hint}"
 
 
 def _parse_key_pairs(table: Mapping[str, object], source: str) -> SettingValue:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from blackbull.config import Settings, describe, describe_settings
 from blackbull.errors import ConfigurationError
 from blackbull.mqtt import MQTTExtension
 from blackbull.mqtt.settings import MQTTSettings
+from tests.environment import clean_environment
 
 INFOS = {info.name: info for info in describe_settings()}
 
@@ -155,3 +158,14 @@ def test_config_help_says_what_it_does(capsys: pytest.CaptureFixture[str]) -> No
     command.main(["config", "--help"])
     text = capsys.readouterr().out
     assert [flag for flag in ("--json", "--config", "--bind", "--port") if flag not in text] == []
+
+
+def test_config_is_printed_in_whatever_encoding_the_reader_has() -> None:
+    Path("blackbull.toml").write_text("log_file = '\u00e9'\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "blackbull", "config"],
+        env=clean_environment({"PYTHONIOENCODING": "ascii"}), capture_output=True, text=True,
+        timeout=20, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\xe9" in done.stdout

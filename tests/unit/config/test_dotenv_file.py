@@ -23,6 +23,7 @@ OURS = [
     "  export BB_WORKERS=2",
     "# a remark\r\nBB_WORKERS='2'\r\n",
     "DATABASE=x\nBB_WORKERS=2\n",
+    "\ufeffBB_WORKERS=2\n",
 ]
 NOT_OURS = ["", "DATABASE=x", "# BB_WORKERS=2", "MY_BB_WORKERS=2", "X=BB_WORKERS=2", "\xff=\xfe"]
 
@@ -69,6 +70,28 @@ def test_dotenv_that_is_no_text_is_refused() -> None:
     Path(".env").write_bytes(b"BLACKBULL_HOST=\xff")
     with pytest.raises(ConfigurationError, match=r"^\.env is no UTF-8"):
         read_dotenv()
+
+
+def test_dotenv_in_another_encoding_is_refused() -> None:
+    Path(".env").write_text("BB_WORKERS=2\n", encoding="utf-16")
+    with pytest.raises(ConfigurationError, match=r"^\.env is no UTF-8"):
+        read_dotenv()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "BB_WORKERS 2\n",
+        "A=1\nBB_WORKERS: 2\n",
+        'BB_WORKERS="2\nBB_UVLOOP=1\n',
+        "BB_UVLOOP=1\nexport BB_WORKERS 2",
+    ],
+)
+def test_dotenv_line_for_us_that_says_nothing_is_refused(text: str) -> None:
+    Path(".env").write_text(text)
+    with pytest.raises(ConfigurationError) as caught:
+        read_dotenv()
+    assert str(caught.value) == "BB_WORKERS in .env is no assignment: write BB_WORKERS=VALUE"
 
 
 def test_dotenv_that_cannot_be_read_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

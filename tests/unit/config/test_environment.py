@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import enum
 from dataclasses import dataclass
 from typing import ClassVar
@@ -24,6 +25,7 @@ from blackbull.config import (
 )
 from blackbull.config import environment as environment_module
 from blackbull.errors import ConfigurationError
+from blackbull.mqtt.settings import MQTTSettings
 
 
 def test_load_settings_nothing_set_returns_the_defaults() -> None:
@@ -97,6 +99,12 @@ def test_load_settings_bad_value_is_refused_in_one_line_with_the_cure(
         ("BB_MAX_BODYSIZE", "BB_MAX_BODY_SIZE"),
         ("BB_KEEPALIVE_TIMEOUT", "BB_KEEP_ALIVE_TIMEOUT"),
         ("BLACKBULL_PROT", "BLACKBULL_PORT"),
+        ("BLACKBULL_WORKERS", "BB_WORKERS"),
+        ("BLACKBULL_ENVIRONMENT", "BLACKBULL_ENV"),
+        ("BLACKBULL_CERTFILE", "BLACKBULL_CERT"),
+        ("BLACKBULL_CERT_FILE", "BLACKBULL_CERT"),
+        ("BLACKBULL_LOGFILE", "BB_LOG_FILE"),
+        ("BLACKBULL_CONFG", "BLACKBULL_CONFIG"),
     ],
 )
 def test_load_settings_misspelt_name_is_refused_with_the_name_that_was_meant(
@@ -114,6 +122,11 @@ def test_load_settings_misspelt_name_is_refused_with_the_name_that_was_meant(
         "BB_CLIENT_HEADER_TIMEOUT",
         "BB_CLIENT_MIN_BODY_RATE",
         "BLACKBULL_SESSION",
+        "BLACKBULL_CONFIG",
+        "BLACKBULL_SERVICE_HOST",
+        "BLACKBULL_SERVICE_PORT",
+        "BLACKBULL_PORT_8000_TCP_ADDR",
+        "BB_HOST",
         "BB_MQTT_MAX_PACKET_SIZE",
         "bb_header_timout",
         "HOME",
@@ -126,7 +139,7 @@ def test_load_settings_name_that_belongs_to_others_is_left_alone(env: str) -> No
 def test_load_settings_no_setting_name_looks_like_a_slip_of_another() -> None:
     for info in describe_settings():
         others = [other.env for other in describe_settings() if other is not info]
-        environment_module._refuse_misspelling(info.env, others)
+        assert difflib.get_close_matches(info.env, others, cutoff=environment_module.ALIKE) == []
 
 
 def test_load_settings_certificates_by_name_are_parsed() -> None:
@@ -247,3 +260,9 @@ def test_colors_are_wanted_as_the_environment_says(
     environ: dict[str, str], terminal: bool, wanted: bool
 ) -> None:
     assert colors_wanted(terminal=terminal, environ=environ) is wanted
+
+
+def test_variable_of_an_extension_with_the_other_prefix_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"did you mean BB_MQTT_MAX_SESSIONS\?$"):
+        read_environment(MQTTSettings, {"BLACKBULL_MQTT_MAX_SESSIONS": "1"})
+    assert read_environment(MQTTSettings, {"BLACKBULL_PORT": "1", "BB_WORKERS": "1"}) == {}

@@ -18,6 +18,7 @@ from blackbull.config import (
     SettingValue,
     describe,
     describe_settings,
+    find_settings,
     read_document,
     setting,
 )
@@ -90,6 +91,7 @@ def test_reference_page_names_the_key_of_every_setting(
         ("bind = [':1', 'unix:/x']", "bind", (":1", "unix:/x")),
         ("bind = ':1, unix:/x'", "bind", (":1", "unix:/x")),
         ("host = '\u00fc'", "host", "\u00fc"),
+        ("\ufeffport = 1\r\n", "port", 1),
     ],
 )  # fmt: skip
 def test_value_is_written_as_toml_has_it(text: str, name: str, value: object) -> None:
@@ -107,9 +109,13 @@ def test_value_is_written_as_toml_has_it(text: str, name: str, value: object) ->
         ("cert = 'c'", "did you mean certfile?"),
         ("key = 'k'", "did you mean keyfile?"),
         ("xyzzy = 1", "'xyzzy' in 'a.toml' is no setting; 'blackbull config' lists them"),
-        ("[server]\nport = 1", "'server' in 'a.toml' is no setting"),
+        (
+            "[server]\nport = 1",
+            "'server' in 'a.toml' is no table of ours: write its keys at the top",
+        ),
+        ("[tool.blackbull]\nport = 1", "'tool' in 'a.toml' is no table of ours: write its keys"),
         ("[mqqt]\nmax_sessions = 1", "'mqqt' in 'a.toml' is no setting: did you mean mqtt?"),
-        ("mqtt = 1", "'mqtt' in 'a.toml' is no setting"),
+        ("mqtt = 1", "'mqtt' in 'a.toml' must be a table: write [mqtt]"),
         ("port = '8000'", "port in 'a.toml' must be a whole number, not '8000'"),
         ("port = true", "port in 'a.toml' must be a whole number, not true"),
         ("port = 1.0", "port in 'a.toml' must be a whole number, not 1.0"),
@@ -207,3 +213,15 @@ def test_file_of_its_own_goes_before_the_project_file() -> None:
     Path("pyproject.toml").write_text("[tool.blackbull]\nport = 2\n")
     Path("blackbull.toml").write_text("")
     assert find_file() == Path("blackbull.toml")
+
+
+def test_directory_in_the_place_of_the_file_is_refused() -> None:
+    Path("blackbull.toml").mkdir()
+    with pytest.raises(ConfigurationError, match=r"'blackbull\.toml' cannot be read: Is a direc"):
+        find_settings(Settings)
+
+
+def test_link_to_a_file_that_is_not_there_is_refused() -> None:
+    Path("blackbull.toml").symlink_to("absent.toml")
+    with pytest.raises(ConfigurationError, match=r"'blackbull\.toml' cannot be read: No such fi"):
+        find_settings(Settings)

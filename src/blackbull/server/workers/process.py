@@ -13,6 +13,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -117,8 +118,7 @@ def fork(serve: Callable[[], int]) -> int:
     """
     gc.collect()
     gc.freeze()  # what exists by now is never garbage, and stays shared
-    sys.stdout.flush()
-    sys.stderr.flush()
+    flush()
     try:
         pid = os.fork()
     except OSError:
@@ -138,11 +138,18 @@ def fork(serve: Callable[[], int]) -> int:
     finally:
         # Not sys.exit: what the program does after run(), or at its exit, is not the copy's.
         try:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            flush()
         finally:
             os._exit(status)
     raise AssertionError("never reached")
+
+
+def flush() -> None:
+    """Write what the program has printed, if it has streams and somebody reads them."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            with suppress(OSError, ValueError):
+                stream.flush()
 
 
 def spawn(channel: socket.socket, *, slot: int) -> int:

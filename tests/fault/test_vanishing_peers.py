@@ -20,6 +20,7 @@ from blackbull.native import (
 from blackbull.response import EventSourceResponse, Response, StreamingResponse
 from blackbull.server import Server
 from blackbull.server.bindings import exchange
+from blackbull.server.bindings.http1 import HTTP1Consumer
 from tests.conformance.peer import App, Peer, connected, conversation, serving
 from tests.fault.test_slow_peers import not_reading
 
@@ -237,7 +238,8 @@ async def test_handler_that_waits_for_a_full_window_is_released() -> None:
     async with serving(App({"/": endless})) as server:
         async with not_reading(server.port, GET):
             while not any(
-                getattr(view._consumer, "write_paused", False) for view in server.connections
+                isinstance(consumer := view._consumer, HTTP1Consumer) and consumer.output.paused
+                for view in server.connections
             ):
                 await asyncio.sleep(0)
         await idle(server)

@@ -55,7 +55,7 @@ class HTTP1Carrier(Carrier):
         if consumer is None:
             raise LocalProtocolError("nobody has joined", spec="RFC 9110 §7.8")
         http1 = self._consumer
-        if http1.write_paused:
+        if http1.output.paused:
             consumer.writing_paused()
         http1.hand_over(consumer, self._rest)
         self._rest = b""
@@ -65,7 +65,7 @@ class HTTP1Carrier(Carrier):
     def refuse(self, response: Response) -> None:
         """Answer with *response* and go on with HTTP."""
         self._check_due()
-        self._consumer.write_response(response)
+        self._consumer.output.send_response(response)
         self._consumer.response_completed()
 
     def abandon(self) -> None:

@@ -6,14 +6,13 @@ answered in the callback that received it, and all answers of one arrival leave 
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from typing import Final
 
 from blackbull.abc import ConnectionView, Consumer
 from blackbull.connection import Connection
-from blackbull.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
+from blackbull.errors import LocalProtocolError, RemoteProtocolError
 from blackbull.headers import Fields
 from blackbull.log.access import refusal_size
 from blackbull.native import NativeHandler
@@ -26,8 +25,10 @@ from blackbull.protocol.http1 import (
 from blackbull.response import Response
 
 from .carrier import HTTP1Carrier
+from .complaints import Complaints
 from .exchange import too_slow
 from .http1_exchange import HTTP1Exchange
+from .http1_output import Output
 from .service import HTTPService
 from .upgrade import Upgrade
 
@@ -35,13 +36,6 @@ logger = logging.getLogger("blackbull.server")
 
 MAX_BUFFERED: Final = 65536
 """Bytes that wait for a busy handler before reading pauses."""
-
-MAX_BATCH: Final = 65536
-"""Bytes of answers that are gathered before they are written."""
-
-LARGE: Final = 16384
-"""Bytes of content from which on head and content are not joined."""
-
 
 FAILED: Final = Response(b"", 500, "")
 """The last resort: an application answers its errors itself."""
@@ -69,14 +63,15 @@ class HTTP1Consumer(Consumer):
     Attributes:
         exchange: The request that a task is answering, or None.
         at_eof: The client will send nothing more.
-        write_paused: The client does not read what we sent.
+        machine: The protocol.
+        output: What is to be sent.
+        service: As above.
         stopping: The server stops.
     """
 
     __slots__ = (
-        "_begin", "_discarded", "_drained", "_gathered", "_idle_timeout", "_limited", "_log",
-        "_out", "_phase", "_queued", "_scheduled", "_serving", "_view", "at_eof", "exchange",
-        "machine", "service", "stopping", "write_paused",
+        "_begin", "_complaints", "_discarded", "_idle_timeout", "_log", "_phase", "_queued",
+        "_view", "at_eof", "exchange", "machine", "output", "service", "stopping",
     )  # fmt: skip
 
     def __init__(self, view: ConnectionView, service: HTTPService) -> None:
@@ -84,21 +79,16 @@ class HTTP1Consumer(Consumer):
         self.service = service
         self._begin = service.begin
         self._log = service.access_log
-        self.machine = HTTP1Connection(
+        self._complaints = Complaints(service.limit_log, view, protocol="http1")
+        self.machine = machine = HTTP1Connection(
             service.parser if view.ssl is None else service.secure_parser
         )
+        self.output = Output(view, machine, service=service)
         self.exchange: HTTP1Exchange | HTTP1Carrier | None = None
         self.at_eof = False
-        self.write_paused = False
         self.stopping = False
-        self._drained: asyncio.Future[None] | None = None
-        self._out: list[bytes] = []
-        self._gathered = 0
         self._queued = 0
-        self._scheduled = False
-        self._serving = False
         self._discarded = 0
-        self._limited = False
         self._phase: int = _HEAD
         self._idle_timeout = service.settings.keep_alive_timeout
         view.deadline.set(service.settings.header_timeout)
@@ -126,26 +116,22 @@ class HTTP1Consumer(Consumer):
 
     def connection_lost(self, error: Exception | None) -> None:
         """Tell the running handler."""
-        self._out.clear()
-        self.write_paused = False
         self._phase = _CLOSED
+        self.output.lose()
         if self.exchange is not None:
             self.exchange.disconnected()
-        self._wake_writers()
-        if self._limited:
-            self.service.limit_log.close(self._view.connection_id)
+        self._complaints.close()
 
     def writing_paused(self) -> None:
         """Answer no more until the client reads."""
-        self.write_paused = True
+        self.output.paused = True
         self._view.pause_reading()
         self._queued = self._view.queued
         self._enter(_WRITE, self.service.settings.write_timeout)
 
     def writing_resumed(self) -> None:
         """Go on."""
-        self.write_paused = False
-        self._wake_writers()
+        self.output.resume()
         if self.machine.buffered <= MAX_BUFFERED:
             self._view.resume_reading()
         if self.exchange is None:
@@ -163,10 +149,14 @@ class HTTP1Consumer(Consumer):
             self._queued = self._view.queued
             self._enter(_WRITE, settings.write_timeout)
         elif phase in (_WRITE, _CLOSED):
-            self._record("write_timeout", settings.write_timeout)
+            seconds = settings.write_timeout
+            self._complaints.record(
+                "write_timeout", requested=seconds, allowed=seconds, path=self._path
+            )
             self._view.abort()
         elif phase == _HEAD:
-            self.refuse(_timed_out("header_timeout", settings.header_timeout))
+            seconds = settings.header_timeout
+            self.refuse(too_slow("header_timeout", allowed=seconds, seen=seconds))
         elif isinstance(self.exchange, HTTP1Exchange):
             self.exchange.refuse(self.exchange.out_of_patience())
         else:
@@ -194,12 +184,13 @@ class HTTP1Consumer(Consumer):
 
     def _serve(self) -> None:
         """Answer every request that has arrived, until one has to wait or the client has to."""
-        self._serving = True
+        output = self.output
+        output.fed = True
         served = False
         machine = self.machine
         view = self._view
         log = self._log
-        while not self.write_paused:
+        while not output.paused:
             try:
                 event = machine.next_event()
             except RemoteProtocolError as error:
@@ -229,8 +220,8 @@ class HTTP1Consumer(Consumer):
                 self._serve_unusual(conn, event, began)
             if self.exchange is not None:
                 break
-        self._serving = False
-        self._flush()
+        output.fed = False
+        output.flush()
         if served and self._phase == _HEAD:
             self._phase = _HANDLER
         if self.exchange is None:
@@ -277,13 +268,11 @@ class HTTP1Consumer(Consumer):
     def _answer(self, response: Response) -> Response:
         """Send *response*, or what is sent instead if it cannot be; return which."""
         try:
-            self.write_response(response)
+            self.output.send_response(response)
         except LocalProtocolError:
             logger.exception("a response cannot be sent")
             response = FAILED
-            self.write_response(response)
-        if self._gathered >= MAX_BATCH:
-            self._flush()
+            self.output.send_response(response)
         return response
 
     def _discard(self, event: object) -> bool:
@@ -294,7 +283,7 @@ class HTTP1Consumer(Consumer):
         if self._discarded <= self.service.parser.limits.max_drain:
             return True
         self.machine.keep_alive = False
-        self._flush()
+        self.output.flush()
         self._linger()
         return False
 
@@ -328,7 +317,7 @@ class HTTP1Consumer(Consumer):
     def _rest(self) -> None:
         """Nothing can be answered now: decide what the connection waits for, and how long."""
         machine = self.machine
-        if machine.switched or self._phase == _CLOSED or self.write_paused:
+        if machine.switched or self._phase == _CLOSED or self.output.paused:
             return
         if not machine.keep_alive and machine.answered:
             self._close()
@@ -348,54 +337,9 @@ class HTTP1Consumer(Consumer):
 
     # What an exchange calls
 
-    def write_response(self, response: Response) -> None:
-        """Queue a complete response; large content is not copied.
-
-        Raises:
-            LocalProtocolError: it cannot be sent.
-        """
-        machine = self.machine
-        date = self.service.date
-        body = response.body
-        if len(body) < LARGE:
-            data = machine.send_response(
-                response.status, response.content_type, response.fields, body, date
-            )
-            self._out.append(data)
-            self._gathered += len(data)
-            return
-        self._out.append(
-            machine.send_head(response.status, response.headers, date, length=len(body))
-        )
-        self._out.append(machine.send_data(body))
-        machine.send_end()
-        self._gathered += len(body)
-
-    def write(self, data: bytes) -> None:
-        """Queue *data*, a part of a response; :meth:`flush_soon` sends it."""
-        if not data:
-            return
-        self._out.append(data)
-        self._gathered += len(data)
-        if self._gathered >= MAX_BATCH:
-            self._flush()
-
-    def flush_soon(self) -> None:
-        """Send what is queued at the end of this turn of the loop, with what is still to come."""
-        if self._out and not self._scheduled and not self._serving:
-            self._scheduled = True
-            self.service.loop.call_soon(self._flush)
-
-    async def drain(self) -> None:
-        """Wait until the client reads again. Cancelling is safe."""
-        while self.write_paused and self._phase != _CLOSED:
-            if self._drained is None:
-                self._drained = self.service.loop.create_future()
-            await asyncio.shield(self._drained)
-
     def await_content(self) -> None:
         """The handler waits for content: let it come, in time."""
-        if not self.write_paused:
+        if not self.output.paused:
             self._view.resume_reading()
         self.rearm()
 
@@ -408,9 +352,9 @@ class HTTP1Consumer(Consumer):
     def response_completed(self) -> None:
         """The exchange's response is complete: send it, and turn to the next request."""
         self.exchange = None
-        if self._serving:
+        if self.output.fed:
             return
-        self._flush()
+        self.output.flush()
         self._view.resume_reading()
         if self.machine.buffered or self.at_eof:
             self.service.loop.call_soon(self._serve_next)
@@ -430,8 +374,8 @@ class HTTP1Consumer(Consumer):
         response, rest = self.machine.switch_protocols(fields)
         self.exchange = None
         self._phase = _CLOSED
-        self._out.append(response)
-        self._flush()
+        self.output.send(response)
+        self.output.flush()
         self._view.deadline.clear()
         self._view.resume_reading()
         return self._view, rest
@@ -454,7 +398,7 @@ class HTTP1Consumer(Consumer):
         machine = self.machine
         if machine.response_started or exchange.lost:
             self.exchange = None
-            self._flush()
+            self.output.flush()
             if exchange.lost and self.at_eof:
                 self._linger()
             else:
@@ -462,7 +406,7 @@ class HTTP1Consumer(Consumer):
                 self._view.abort()  # RFC 9112 §8: the client must see that content is missing
             return
         logger.error("%s: the handler sent no response", exchange.conn.method)
-        self.write_response(FAILED)
+        self.output.send_response(FAILED)
         exchange.status = FAILED.status
         exchange.complete = True
         self.response_completed()
@@ -480,10 +424,7 @@ class HTTP1Consumer(Consumer):
             error: What the client did.
             conn: The request, if its head was good and no exchange has it.
         """
-        if isinstance(error, LimitExceeded):
-            self._record(error.limit, error.allowed, seen=error.seen)
-        else:
-            logger.info("%s: %s (%s)", self._view.peername, error, error.spec)
+        self._complaints.report(error, path=self._path)
         data = self.machine.send_refusal(error, self.service.date)
         if data:
             exchange = self.exchange
@@ -496,8 +437,8 @@ class HTTP1Consumer(Consumer):
                 error=error, begun=isinstance(exchange, HTTP1Exchange),
             )  # fmt: skip
         self.exchange = None
-        self._out.append(data)
-        self._flush()
+        self.output.send(data)
+        self.output.flush()
         if data:
             self._linger()
         elif self.machine.answered:
@@ -505,13 +446,13 @@ class HTTP1Consumer(Consumer):
         else:
             self._phase = _CLOSED
             self._view.abort()
-        self._wake_writers()
+        self.output.close()
 
     def rearm(self) -> None:
         """Set the deadline of whatever the connection waits for."""
         machine = self.machine
         settings = self.service.settings
-        if self.write_paused:
+        if self.output.paused:
             return
         exchange = self.exchange
         if exchange is not None:
@@ -530,20 +471,6 @@ class HTTP1Consumer(Consumer):
             self._enter(_BODY, settings.body_timeout)
 
     # Inside
-
-    def _flush(self) -> None:
-        self._scheduled = False
-        out = self._out
-        if not out:
-            return
-        if len(out) == 1:
-            self._view.send(out[0])
-        elif self._gathered >= LARGE:
-            self._view.send_parts(out.copy())
-        else:
-            self._view.send(b"".join(out))
-        out.clear()
-        self._gathered = 0
 
     def _enter(self, phase: int, seconds: float) -> None:
         self._phase = phase
@@ -568,28 +495,11 @@ class HTTP1Consumer(Consumer):
 
     def _linger(self) -> None:
         self._phase = _CLOSED
-        if self._limited:
-            self.service.limit_log.close(self._view.connection_id)
+        self._complaints.close()
         self._view.linger()
 
-    def _wake_writers(self) -> None:
-        if self._drained is not None:
-            self._drained.set_result(None)
-            self._drained = None
-
-    def _record(self, limit: str, allowed: float, *, seen: float | None = None) -> None:
+    @property
+    def _path(self) -> str:
+        """The path of the request that a task is answering."""
         exchange = self.exchange
-        self._limited = True
-        self.service.limit_log.record(
-            limit,
-            peer=self._view.peername,
-            protocol="http1",
-            path=exchange.conn.path if exchange is not None else "",
-            requested=allowed if seen is None else seen,
-            allowed=allowed,
-            key=self._view.connection_id,
-        )
-
-
-def _timed_out(limit: str, seconds: float) -> LimitExceeded:
-    return too_slow(limit, allowed=seconds, seen=seconds)
+        return exchange.conn.path if exchange is not None else ""

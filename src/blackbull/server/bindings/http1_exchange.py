@@ -91,26 +91,27 @@ class HTTP1Exchange(Exchange):
 
     async def send(self, message: ResponseMessage) -> None:
         consumer = self._consumer
+        output = consumer.output
         if self.lost:
             raise ClientDisconnected
         if message.__class__ is ResponseBody and message.more and consumer.exchange is self:
-            consumer.write(consumer.machine.send_data(message.data))
+            output.send(consumer.machine.send_data(message.data))
             self.sent += len(message.data)
-            consumer.flush_soon()
+            output.flush_soon()
             if self._beats:
                 self._beat()
-            if consumer.write_paused:
+            if output.paused:
                 await self._drain()
             return
         if consumer.exchange is not self:
             raise LocalProtocolError("the response is complete already", spec="RFC 9110 §3.4")
         machine = consumer.machine
         if isinstance(message, Response):
-            consumer.write_response(message)
+            output.send_response(message)
             self.status = message.status
             self.sent = len(message.body)
         else:
-            consumer.write(self._render(message))
+            output.send(self._render(message))
         if machine.response_complete:
             self.complete = True
             if self._log is not None:
@@ -119,14 +120,14 @@ class HTTP1Exchange(Exchange):
             consumer.response_completed()
             self.arrived()
             return
-        consumer.flush_soon()
+        output.flush_soon()
         if consumer.at_eof and isinstance(message, ResponseStart):
             self.half_closed()
-        if consumer.write_paused:
+        if output.paused:
             await self._drain()
 
     async def _drain(self) -> None:
-        await self._consumer.drain()
+        await self._consumer.output.drain()
         if self.lost:
             raise ClientDisconnected
 
@@ -185,7 +186,7 @@ class HTTP1Exchange(Exchange):
         if consumer.exchange is self and machine.response_started:
             self._stop_timers()
             try:
-                consumer.write(machine.send_end())
+                consumer.output.send(machine.send_end())
             except LocalProtocolError:
                 return  # content is missing, and the client is to see that
             consumer.response_completed()
@@ -194,10 +195,11 @@ class HTTP1Exchange(Exchange):
         consumer = self._consumer
         if consumer.exchange is not self:
             return
-        if not consumer.write_paused:
-            consumer.write(consumer.machine.send_data(data))
+        output = consumer.output
+        if not output.paused:
+            output.send(consumer.machine.send_data(data))
             self.sent += len(data)
-            consumer.flush_soon()
+            output.flush_soon()
         self._beat()
 
     async def _more(self) -> None:
@@ -208,8 +210,8 @@ class HTTP1Exchange(Exchange):
             self.refuse(incomplete())
             return
         if machine.awaits_continue:
-            consumer.write(machine.send_informational(100))
-            consumer.flush_soon()
+            consumer.output.send(machine.send_informational(100))
+            consumer.output.flush_soon()
         self.awaits_content = True
         consumer.await_content()
         loop = self.service.loop

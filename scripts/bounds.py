@@ -82,7 +82,7 @@ CONSTANTS = {
     "max_check_threads": ("mqtt.auth.password_file:MAX_THREADS", "threads"),
     "max_scram_message": ("mqtt.auth.scram:MAX_MESSAGE", "bytes"),
     # the application
-    "max_form_fields": ("connection:_MAX_FORM_FIELDS", "fields"),
+    "max_form_fields": ("content:MAX_FORM_FIELDS", "fields"),
     "max_remembered_path": ("routing.router:MAX_REMEMBERED_PATH", "characters"),
     "max_value": ("log.formatters:MAX_VALUE", "characters"),
     "log_max_items": ("log.thread:MAX_ITEMS", "records"),

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Protocol, TypeAlias, cast
-from urllib.parse import parse_qsl, quote
+from urllib.parse import quote
 
+from .content import MAX_FORM_FIELDS, AnyReceive, native_receive, parse_json, parse_urlencoded
 from .cookies import parse_cookie_fields
 from .errors import ClientDisconnected, HTTPException
 from .headers import Field, Headers
-from .json import decode
 from .log.context import REQUEST_ID, find_request_id
 from .log.entry import ACCESS_LOG, RECORD_FIELDS
-from .messages import Inbox, Offer, Receive, RequestBody, RequestDisconnected, RequestMessage
+from .messages import Inbox, Offer, Receive, RequestDisconnected
 from .protocol.head import RequestHead
 from .protocol.trace_context import TraceParent, find_traceparent
 
@@ -29,7 +29,6 @@ SCOPE_KEYS: Final = (
 _WEBSOCKET_KEYS: Final = (*(key for key in SCOPE_KEYS if key != "method"), "subprotocols")
 _ASGI: Final = {"version": "3.0", "spec_version": "2.4"}
 _NO_PARAMS: Final[Mapping[str, object]] = MappingProxyType({})
-_MAX_FORM_FIELDS: Final = 10_000
 
 
 class Endpoint(Protocol):
@@ -143,6 +142,8 @@ class Connection(Mapping[str, object]):
         self.disconnected = False
         self.type = "http"
 
+    # ------------------------------------------------------------------ the head
+
     @property
     def method(self) -> str:
         """The method, case-sensitive: ``"GET"``."""
@@ -175,6 +176,29 @@ class Connection(Mapping[str, object]):
         if extras.headers is None:
             extras.headers = Headers.from_lowered(self.head.fields)
         return extras.headers
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """The cookies, from every ``cookie`` field (RFC 6265 §5.4)."""
+        extras = self._extra()
+        if extras.cookies is None:
+            extras.cookies = parse_cookie_fields(self.head.fields)
+        return extras.cookies
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The query's parameters; one that is repeated has its last value."""
+        return {name: values[-1] for name, values in self.query_list.items()}
+
+    @property
+    def query_list(self) -> dict[str, list[str]]:
+        """The query's parameters with all their values, in order."""
+        extras = self._extra()
+        if extras.query_list is None:
+            extras.query_list = parse_urlencoded(self.head.query_string.decode("latin-1"))
+        return extras.query_list
+
+    # ------------------------------------------------------------------ where it comes from
 
     @property
     def scheme(self) -> str:
@@ -216,16 +240,6 @@ class Connection(Mapping[str, object]):
         self._extra().server = server
 
     @property
-    def state(self) -> dict[str, object]:
-        """What middleware and handlers leave for one another."""
-        return self._extra().state
-
-    @property
-    def extensions(self) -> dict[str, dict[str, object]]:
-        """What the server can do beyond the core, by name."""
-        return self._extra().extensions
-
-    @property
     def root_path(self) -> str:
         """The prefix under which a proxy or a host mounted the application."""
         extras = self._extras
@@ -239,6 +253,32 @@ class Connection(Mapping[str, object]):
     def connection_id(self) -> str:
         """32 hexadecimal digits, unique per transport connection."""
         return self._endpoint.connection_id
+
+    @property
+    def ssl(self) -> object | None:
+        """The ``ssl.SSLObject`` of a TLS connection, None on cleartext."""
+        return self._endpoint.ssl
+
+    @property
+    def peer_certificate(self) -> Mapping[str, object] | None:
+        """The client's certificate, verified, as ``getpeercert()`` of the ssl module gives it.
+
+        None if it has none, or was not asked for one.
+        """
+        tell = getattr(self._endpoint.ssl, "getpeercert", None)
+        return cast("Mapping[str, object] | None", tell()) or None if tell is not None else None
+
+    # ------------------------------------------------------------------ what belongs to it
+
+    @property
+    def state(self) -> dict[str, object]:
+        """What middleware and handlers leave for one another."""
+        return self._extra().state
+
+    @property
+    def extensions(self) -> dict[str, dict[str, object]]:
+        """What the server can do beyond the core, by name."""
+        return self._extra().extensions
 
     @property
     def request_id(self) -> str:
@@ -277,41 +317,7 @@ class Connection(Mapping[str, object]):
             state[ACCESS_LOG] = AccessRecord()
         vars(state[ACCESS_LOG]).update(fields)
 
-    @property
-    def ssl(self) -> object | None:
-        """The ``ssl.SSLObject`` of a TLS connection, None on cleartext."""
-        return self._endpoint.ssl
-
-    @property
-    def peer_certificate(self) -> Mapping[str, object] | None:
-        """The client's certificate, verified, as ``getpeercert()`` of the ssl module gives it.
-
-        None if it has none, or was not asked for one.
-        """
-        tell = getattr(self._endpoint.ssl, "getpeercert", None)
-        return cast("Mapping[str, object] | None", tell()) or None if tell is not None else None
-
-    @property
-    def cookies(self) -> dict[str, str]:
-        """The cookies, from every ``cookie`` field (RFC 6265 §5.4)."""
-        extras = self._extra()
-        if extras.cookies is None:
-            extras.cookies = parse_cookie_fields(self.head.fields)
-        return extras.cookies
-
-    @property
-    def query(self) -> dict[str, str]:
-        """The query's parameters; one that is repeated has its last value."""
-        return {name: values[-1] for name, values in self.query_list.items()}
-
-    @property
-    def query_list(self) -> dict[str, list[str]]:
-        """The query's parameters with all their values, in order."""
-        extras = self._extra()
-        if extras.query_list is None:
-            text = self.head.query_string.decode("latin-1")
-            extras.query_list = _grouped(parse_qsl(text, keep_blank_values=True))
-        return extras.query_list
+    # ------------------------------------------------------------------ a WebSocket
 
     @property
     def subprotocols(self) -> list[str]:
@@ -345,6 +351,8 @@ class Connection(Mapping[str, object]):
     @inbox.setter
     def inbox(self, inbox: Inbox | None) -> None:
         self._extra().inbox = inbox
+
+    # ------------------------------------------------------------------ the content
 
     async def body(self) -> bytes:
         """Return the whole content; read once, then kept. A cancelled call can be repeated.
@@ -445,10 +453,11 @@ class Connection(Mapping[str, object]):
             raise HTTPException(415, "send the form as application/x-www-form-urlencoded")
         text = (await self.body()).decode("utf-8", "replace")
         try:
-            pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=_MAX_FORM_FIELDS)
+            return parse_urlencoded(text, max_fields=MAX_FORM_FIELDS)
         except ValueError as error:
             raise HTTPException(400, "the form has too many fields") from error
-        return _grouped(pairs)
+
+    # ------------------------------------------------------------------ the ASGI scope
 
     def as_scope(self) -> dict[str, object]:
         """Return an ASGI scope: a new dict whose ``state`` and ``extensions`` are this one's."""
@@ -461,7 +470,7 @@ class Connection(Mapping[str, object]):
     def from_scope(
         cls,
         scope: Mapping[str, object],
-        receive: Callable[[], Awaitable[RequestMessage | Mapping[str, object]]] | None = None,
+        receive: AnyReceive | None = None,
         *,
         connection_id: str = "",
     ) -> Connection:
@@ -495,12 +504,7 @@ class Connection(Mapping[str, object]):
         if kind == "websocket" and isinstance(offered := scope.get("subprotocols"), Iterable):
             extras.subprotocols = [str(name) for name in offered]
         if receive is not None:
-            source = receive
-
-            async def receive_native() -> RequestMessage:
-                return as_request_message(await source())
-
-            conn.receive = receive_native
+            conn.receive = native_receive(receive)
         return conn
 
     def __getitem__(self, key: str) -> object:
@@ -539,41 +543,6 @@ class Connection(Mapping[str, object]):
         if self.receive is None:
             raise RuntimeError("nobody has bound a receive() to this connection")
         return self.receive
-
-
-def as_request_message(message: RequestMessage | Mapping[str, object]) -> RequestMessage:
-    """Return *message*, which may be an ASGI ``http.request`` or ``http.disconnect``, as ours.
-
-    Raises:
-        ValueError: an ASGI message of another type.
-    """
-    if isinstance(message, RequestBody | RequestDisconnected):
-        return message
-    kind = message.get("type")
-    if kind == "http.request":
-        return RequestBody(cast(bytes, message.get("body", b"")), bool(message.get("more_body")))
-    if kind == "http.disconnect":
-        return RequestDisconnected()
-    raise ValueError(f"a request's content comes in http.request messages, not {kind!r}")
-
-
-def parse_json(content: bytes) -> object:
-    """Return *content* parsed as JSON; None when it is empty or no JSON (NaN is none).
-
-    Spec:
-        RFC 8259
-    """
-    try:
-        return decode(content) if content else None
-    except ValueError:
-        return None
-
-
-def _grouped(pairs: list[tuple[str, str]]) -> dict[str, list[str]]:
-    grouped: dict[str, list[str]] = {}
-    for name, value in pairs:
-        grouped.setdefault(name, []).append(value)
-    return grouped
 
 
 def _address(value: object) -> Address | None:

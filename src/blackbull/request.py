@@ -6,14 +6,15 @@ host's, which returns ``http.request`` dicts.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import TypeAlias, cast
+from collections.abc import AsyncIterator, Mapping
+from typing import cast
 
-from .connection import Connection, as_request_message, parse_json
+from .connection import Connection
+from .content import AnyReceive, as_request_message, parse_json
 from .cookies import parse_cookie_fields
 from .errors import ClientDisconnected
 from .headers import HeaderPairs, Headers
-from .messages import RequestDisconnected, RequestMessage
+from .messages import RequestDisconnected
 
 __all__ = [
     "ClientDisconnected",
@@ -24,8 +25,6 @@ __all__ = [
     "read_text",
     "stream_body",
 ]
-
-AnyReceive: TypeAlias = Callable[[], Awaitable[RequestMessage | Mapping[str, object]]]
 
 
 async def stream_body(receive: AnyReceive) -> AsyncIterator[bytes]:

@@ -17,6 +17,7 @@ PLACES: dict[str, tuple[int, str]] = {
     "mqtt.codec": (1, "codecs"),
     "transport": (2, "transport"),
     "connection": (2, "model"),
+    "content": (2, "model"),
     "request": (2, "model"),
     "response": (2, "model"),
     "streaming": (2, "model"),

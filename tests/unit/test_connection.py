@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 
 import pytest
 
-from blackbull.connection import Connection, KnownEndpoint, as_request_message
+from blackbull.connection import Connection, KnownEndpoint
 from blackbull.errors import ClientDisconnected, HTTPException
 from blackbull.headers import Fields, Headers
 from blackbull.messages import Receive, RequestBody, RequestDisconnected, RequestMessage
@@ -318,15 +318,6 @@ async def test_from_scope_receive_takes_asgi_events() -> None:
         return next(events)
 
     assert await Connection.from_scope({"type": "http"}, receive).body() == b"ab"
-
-
-def test_as_request_message_both_shapes_are_ours() -> None:
-    part = RequestBody(b"a", False)
-    assert as_request_message(part) is part
-    assert as_request_message({"type": "http.request"}) == RequestBody(b"", False)
-    assert as_request_message({"type": "http.disconnect"}) == RequestDisconnected()
-    with pytest.raises(ValueError, match=r"websocket\.receive"):
-        as_request_message({"type": "websocket.receive"})
 
 
 def test_log_adds_fields_to_the_one_record() -> None:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from blackbull.connection import Connection
+from blackbull.content import AnyReceive
 from blackbull.errors import ClientDisconnected
 from blackbull.headers import Headers
 from blackbull.messages import RequestBody, RequestDisconnected, RequestMessage
 from blackbull.request import (
-    AnyReceive,
     cookies_from_headers,
     parse_cookies,
     read_body,

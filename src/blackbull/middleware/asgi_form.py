@@ -15,6 +15,7 @@ from blackbull.asgi.messages import (
 from blackbull.asgi.types import ASGISendEvent
 from blackbull.asgi.websocket_events import to_commands
 from blackbull.connection import Connection
+from blackbull.content import native_receive
 from blackbull.native import (
     InterimResponse,
     NativeHandler,
@@ -28,7 +29,7 @@ from blackbull.native import (
     Send,
 )
 from blackbull.response import Response
-from blackbull.routing.handler.full import handler_receive, native_receive, native_send
+from blackbull.routing.handler.full import handler_receive, native_send
 from blackbull.routing.handler.websocket import (
     AnyWebSocketReceive,
     event_receive,

@@ -6,13 +6,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
 from blackbull.asgi.messages import parse_response_event, to_request_event
-from blackbull.connection import as_request_message
+from blackbull.content import AnyReceive
 from blackbull.errors import LocalProtocolError
 from blackbull.headers import Field, HeadersLike
 from blackbull.native import (
     InterimResponse,
-    Receive,
-    RequestMessage,
     ResponseBody,
     ResponseMessage,
     ResponsePush,
@@ -31,7 +29,6 @@ Sendable: TypeAlias = (
     | tuple[bytes, int, HeadersLike]
     | Mapping[str, object]
 )
-AnyReceive: TypeAlias = Callable[[], Awaitable[RequestMessage | Mapping[str, object]]]
 HandlerReceive: TypeAlias = Callable[[], Awaitable[Mapping[str, object]]]
 
 NATIVE = (
@@ -114,15 +111,6 @@ class HandlerSend:
 def native_send(send: Send) -> HandlerSend:
     """Return a ``send`` that takes whatever full handlers and middleware may send."""
     return send if isinstance(send, HandlerSend) else HandlerSend(send)
-
-
-def native_receive(receive: AnyReceive) -> Receive:
-    """Return a ``receive`` of native messages from one that may give ASGI events."""
-
-    async def receive_native() -> RequestMessage:
-        return as_request_message(await receive())
-
-    return receive_native
 
 
 def handler_receive(receive: AnyReceive) -> HandlerReceive:

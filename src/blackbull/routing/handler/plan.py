@@ -13,13 +13,14 @@ from contextvars import copy_context
 from typing import Any, Final, TypeAlias, cast
 
 from blackbull.connection import Connection
+from blackbull.content import native_receive
 from blackbull.di import Scope
 from blackbull.native import NativeHandler, Receive, Send
 from blackbull.response import Response, StreamingResponse
 from blackbull.routing.pattern import Placeholder
 
 from .await_points import called, cannot_wait, makes_calls, yields_at_once
-from .full import handler_receive, native_receive, native_send
+from .full import handler_receive, native_send
 from .parameters import Arguments, Parameter, compile_arguments
 from .returns import ReturnConverters
 from .streams import Items, gather

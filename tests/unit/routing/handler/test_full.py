@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from blackbull.content import native_receive
 from blackbull.errors import LocalProtocolError
 from blackbull.native import (
     InterimResponse,
@@ -15,7 +16,6 @@ from blackbull.response import JSONResponse, Response
 from blackbull.routing.handler.full import (
     HandlerSend,
     handler_receive,
-    native_receive,
     native_send,
 )
 from tests.unit.routing.driving import Sent, receiver

@@ -672,6 +672,7 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
                 "unit/server/bindings/test_http2_websocket.py::"
                 "test_several_websockets_share_a_connection_up_to_a_limit",
                 "unit/server/bindings/test_http2_websocket.py::test_bytes_that_wait_for_a_handler_are_not_kept_in_as_many_objects",
+                "unit/server/bindings/test_http2_websocket.py::test_handler_that_does_not_read_stops_the_client",
             ),
             ("h2_max_websockets",),
         ),
@@ -683,7 +684,10 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             "`max_extensions`",
             "`header_timeout`",
             "400",
-            ("unit/protocol/websocket/test_handshake.py::test_extensions_malformed_are_refused",),
+            (
+                "unit/protocol/websocket/test_handshake.py::test_extensions_malformed_are_refused",
+                "unit/protocol/websocket/test_handshake.py::test_extensions_are_parsed_up_to_a_number",
+            ),
         ),
         Bound(
             "a message",
@@ -698,6 +702,8 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
                 WS + "test_message_that_does_not_end_is_closed_with_1008",
                 WS10 + "test_frame_over_the_limit_fails_by_its_header",
                 WS10 + "test_message_over_the_limit_fails",
+                "unit/server/bindings/test_websocket_watch.py::test_watch_looks_at_messages_where_silence_is_no_matter",
+                "unit/server/bindings/test_websocket_watch.py::test_watch_ends_a_message_that_takes_too_long",
             ),
             ("ws_max_frame_payload", "ws_max_message_size", "ws_message_timeout"),
         ),
@@ -808,7 +814,11 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             "`max_connections`",
             "its Keep Alive, at most `mqtt.max_keep_alive`",
             "DISCONNECT 0x8D",
-            (MQTT_SLOW + "test_client_silent_for_one_and_a_half_keep_alives_is_gone",),
+            (
+                MQTT_SLOW + "test_client_silent_for_one_and_a_half_keep_alives_is_gone",
+                "conformance/mqtt5/test_section_3_2_connack.py::test_server_keep_alive_is_said_and_counts",
+                "conformance/mqtt5/test_section_4_1_time.py::test_server_keep_alive_is_told_when_it_differs",
+            ),
         ),
         Bound(
             "topics and filters",
@@ -859,6 +869,8 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
                 MQTT + "test_queue_of_a_client_that_is_away_is_bounded",
                 MQTT_FLOODS + "test_slow_subscriber_of_qos_1_has_a_bounded_queue",
                 "unit/mqtt/state/test_sessions.py::test_queue_full_of_expired_messages_takes_what_is_fresh",
+                "unit/mqtt/state/test_sessions.py::test_session_outlives_its_connection_no_longer_than_it_may",
+                "unit/mqtt/state/test_sessions.py::test_queue_holds_as_many_bytes_as_it_may",
             ),
             ("mqtt_max_queued_messages", "mqtt_max_queued_bytes"),
         ),
@@ -871,6 +883,7 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             (
                 MQTT_FLOODS + "test_slow_subscriber_loses_messages_and_nobody_else_does",
                 MQTT_FLOODS + "test_slow_subscriber_is_disconnected_where_that_is_the_policy",
+                "unit/mqtt/state/test_sessions.py::test_messages_for_a_client_that_does_not_read_are_kept_up_to_a_size",
             ),
             ("mqtt_max_outbound_bytes",),
         ),
@@ -880,7 +893,10 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             "`max_unwritten`; then the connection is not read",
             "its Keep Alive, at most `mqtt.max_keep_alive`",
             "TCP's back-pressure",
-            (MQTT_FLOODS + "test_pings_that_nobody_reads_the_answers_of_are_bounded",),
+            (
+                MQTT_FLOODS + "test_pings_that_nobody_reads_the_answers_of_are_bounded",
+                "unit/mqtt/test_broker_failures.py::test_client_that_asks_and_does_not_read_is_not_read_from",
+            ),
         ),
         Bound(
             "sessions",
@@ -888,7 +904,10 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             "`mqtt.max_sessions`",
             "`mqtt.max_session_expiry`",
             "CONNACK 0x97",
-            (MQTT + "test_session_too_many_is_refused",),
+            (
+                MQTT + "test_session_too_many_is_refused",
+                "unit/mqtt/state/test_sessions.py::test_session_outlives_its_connection_no_longer_than_it_may",
+            ),
             ("mqtt_max_sessions",),
         ),
         Bound(
@@ -902,6 +921,7 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
                 MQTT + "test_user_properties_too_many_in_connect_are_refused",
                 MQTT
                 + "test_will_too_large_for_the_packet_size_comes_with_a_connect_that_is_too_large",
+                "unit/mqtt/state/test_sessions.py::test_will_is_published_when_its_session_ends_at_the_latest",
             ),
             ("mqtt_max_user_properties", "mqtt_max_topic_length", "mqtt_max_packet_size"),
         ),

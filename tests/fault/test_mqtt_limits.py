@@ -93,6 +93,10 @@ async def test_user_properties_too_many_in_connect_are_refused(
         more: dict[str, object] = {"properties": {"user_property": PAIRS}}
         if of == "will":
             more = {"will_topic": "w", "will_payload": b"", "will_properties": more["properties"]}
+        just = {key: {"user_property": PAIRS[:3]} if "prop" in key else more[key] for key in more}
+        async with connected(house.port, "b", **just) as other:
+            await other.leave()
+        await until(lambda: not house.broker.sessions)
         assert (await peer.connect("c", **more)).reason_code == QUOTA_EXCEEDED
         assert await peer.thrown_out() is None
         assert not house.broker.sessions
@@ -105,6 +109,9 @@ async def test_topic_alias_beyond_the_maximum_ends_the_connection(allowed: int) 
     async with serving(topic_alias_maximum=allowed) as house, opened(house.port) as peer:
         connack = await peer.connect()
         assert connack.properties.get("topic_alias_maximum", 0) == allowed
+        if allowed:
+            peer.say(MQTTPublish("t", properties={"topic_alias": allowed}), MQTTPingreq())
+            await peer.expect(MQTTPingresp)
         peer.say(MQTTPublish("t", properties={"topic_alias": allowed + 1}))
         assert await peer.thrown_out() == 0x94
 

@@ -277,8 +277,12 @@ async def test_client_that_does_not_read_stops_the_sender_then_is_cut_off(
             ended.set_result(error.code)
             raise
 
-    async with talking(firehose, write_timeout=0.3):
+    async with talking(firehose, write_timeout=0.3) as client:
         assert await asyncio.wait_for(ended, 10) == 1006
+        with contextlib.suppress(ConnectionError):
+            async with asyncio.timeout(10):  # it is the connection that ends, not only the sending
+                while await client.peer.reader.read(1 << 20):
+                    pass
     assert sent < 20 << 20
     assert cap_record(caplog, "write_timeout")["protocol"] == "websocket"
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from blackbull.mqtt.codec.connect import MQTTConnack, MQTTConnect
+from blackbull.mqtt.codec.control import MQTTDisconnect
+from blackbull.mqtt.codec.packets import encode_packet
 from blackbull.mqtt.codec.publish import MQTTPuback, MQTTPublish
 from blackbull.mqtt.codec.subscribe import MQTTSubscribe
 from blackbull.mqtt.codec.types import ReasonCode
@@ -140,3 +144,54 @@ def test_stalled_backlog_goes_on_when_the_client_reads_again() -> None:
     assert house.broker.waiting == []
     reader.read_again()
     assert reader.payloads() == [b"retained", b"live"]
+
+
+@pytest.mark.parametrize("said", ["in CONNECT", "in DISCONNECT", "by a client of MQTT 3.1.1"])
+def test_session_outlives_its_connection_no_longer_than_it_may(said: str) -> None:
+    house = House(MQTTSettings(sys_interval=0, max_session_expiry=10))
+    level = 4 if "3.1.1" in said else 5
+    expiry = {"in CONNECT": 3600, "in DISCONNECT": 5}.get(said, 0)
+    peer = house.connect("a", level=level, clean=False, expiry=expiry)
+    if said == "in DISCONNECT":
+        peer.say(MQTTDisconnect(0, {"session_expiry_interval": 3600}))
+    peer.vanish()
+    house.wait(9.5)
+    assert "a" in house.broker.sessions
+    house.wait(1)
+    assert house.broker.sessions == {}
+
+
+def test_will_is_published_when_its_session_ends_at_the_latest() -> None:
+    house = House(MQTTSettings(sys_interval=0, max_session_expiry=10))
+    watcher = house.subscribe("w", "will")
+    will = {"will_topic": "will", "will_payload": b"gone"}
+    delayed = {"will_properties": {"will_delay_interval": 3600}}
+    mortal = house.connect("a", expiry=3600, **will, **delayed)
+    mortal.vanish()
+    house.wait(9.5)
+    assert watcher.payloads() == []
+    house.wait(1)
+    assert watcher.payloads() == [b"gone"]
+
+
+def test_queue_holds_as_many_bytes_as_it_may() -> None:
+    for room, dropped in ((3 * 102, 0), (3 * 102 - 1, 1)):
+        house = House(MQTTSettings(sys_interval=0, max_queued_bytes=room))
+        house.subscribe("s", "t", qos=1, expiry=60).vanish()
+        house.connect("p").say(*(MQTTPublish("t", b"x" * 100, 1, each) for each in (1, 2, 3)))
+        session = house.broker.sessions["s"]
+        assert session.dropped == dropped
+        assert session.queued_bytes == (3 - dropped) * 102
+
+
+def test_messages_for_a_client_that_does_not_read_are_kept_up_to_a_size() -> None:
+    size = len(encode_packet(MQTTPublish("t", b"x" * 100), level=5))
+    for room, kept in ((3 * size, 3), (3 * size - 1, 2)):
+        house = House(MQTTSettings(sys_interval=0, max_outbound_bytes=room))
+        slow = house.subscribe("s", "t")
+        slow.link.congested = True
+        for _ in range(4):
+            house.connect("p").say(MQTTPublish("t", b"x" * 100))
+        slow.read_again()
+        assert len(slow.payloads()) == kept
+        assert slow.limits[:1] == ["mqtt_max_outbound_bytes"]

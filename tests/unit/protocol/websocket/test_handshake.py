@@ -117,6 +117,10 @@ def test_extensions_are_parsed(value: bytes, parsed: list[object]) -> None:
     assert parse_extensions(value) == parsed
 
 
+def test_extensions_are_parsed_up_to_a_number() -> None:
+    assert parse_extensions(b"a," * 31 + b"a") == [(b"a", [])] * 32
+
+
 @pytest.mark.parametrize(
     "value",
     [

@@ -470,6 +470,7 @@ def test_upgrade_needs_its_connection_option_and_http_11() -> None:
     ("raw", "limit", "code"),
     [
         (b"GET /" + b"a" * 64 + b" HTTP/1.1\r\nhost: a", "header_max_line", 414),
+        (b"GET /" + b"a" * 51 + b" HTTP/1.1\r\nhost: a", "header_max_line", 414),
         (b"A" * 65 + b" / HTTP/1.1\r\nhost: a", "header_max_line", 501),
         (b"(" * 65 + b" / HTTP/1.1\r\nhost: a", "header_max_line", 400),
         (with_field(b"x: " + b"y" * 62), "header_max_line", 431),
@@ -491,3 +492,13 @@ def test_head_exactly_at_the_limits_is_taken() -> None:
     assert parse(line + b"\r\nhost: a").method == "GET"
     assert parse(with_field(b"x: " + b"y" * 61)).fields[1][1] == b"y" * 61
     assert len(parse(with_field(b"a:\r\nb:\r\nc:")).fields) == 4
+
+
+def test_head_is_as_long_as_it_may_be_to_the_byte() -> None:
+    limits = HTTP1Limits(max_header_line=64, max_header_total=256, max_fields=5)
+    filled = with_field(b"\r\n".join([b"x: " + b"y" * 60] * 3)) + b"\r\nz:"
+    longest = filled + b"z" * (256 - len(filled))
+    assert len(parse(longest, limits=limits).fields) == 5
+    with pytest.raises(LimitExceeded) as caught:
+        parse(longest + b"z", limits=limits)
+    assert (caught.value.limit, caught.value.seen) == ("header_max_total", 257)

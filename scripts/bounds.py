@@ -1024,6 +1024,7 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
                 MQTT_FLOODS + "test_topics_without_end_are_not_remembered",
                 "unit/mqtt/state/test_subscriptions.py::test_match_many_topics_remembers_a_bounded_number",
                 "unit/mqtt/test_tap.py::test_tap_table_remembers_no_more_than_it_should",
+                "unit/mqtt/state/test_costs.py::test_verdicts_about_topics_without_end_are_forgotten",
             ),
         ),
     ),
@@ -1063,7 +1064,10 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             "as deep as the interpreter recurses, about 1000",
             "as any content: `body_timeout`",
             "400",
-            ("unit/routing/handler/test_body.py::test_body_nested_deeper_than_we_follow_is_a_400",),
+            (
+                "unit/routing/handler/test_body.py::test_body_nested_deeper_than_we_follow_is_a_400",
+                "unit/test_json.py::test_decode_of_what_is_no_json_raises",
+            ),
         ),
         Bound(
             "forms",
@@ -1082,6 +1086,7 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             (
                 "unit/routing/test_router.py::test_find_remembers_no_more_than_it_may",
                 "unit/routing/test_router.py::test_find_remembers_no_path_that_is_long",
+                "unit/routing/test_router.py::test_find_remembers_2048_paths_unless_told_otherwise",
             ),
         ),
         Bound(

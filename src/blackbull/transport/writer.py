@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from blackbull.abc import ConnectionView, Writer
 from blackbull.errors import ConnectionLost, WriteTimeout
+
+LEAST_TAKEN: Final = 16384
+"""Bytes that a peer must take in the timeout to be slow, not stuck."""
 
 
 class StreamWriter(Writer):
@@ -120,7 +124,7 @@ class StreamWriter(Writer):
         self._timer = None
         if self._queued is not None:
             queued = self._queued()
-            if queued < self._remaining:
+            if queued <= self._remaining - LEAST_TAKEN:
                 self._remaining = queued
                 loop = asyncio.get_running_loop()
                 self._timer = loop.call_later(self._timeout, self._expire)

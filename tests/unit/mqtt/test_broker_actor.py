@@ -160,8 +160,9 @@ async def test_qos_0_messages_go_on_as_they_came(broker: Broker) -> None:
     assert subscriber.take_sent() == publish("t", b"second") * 10 + publish("t", b"third")
 
 
-async def test_full_inbox_stops_the_reading_and_loses_nothing() -> None:
-    settings = MQTTSettings(sys_interval=0, broker_inbox_maxsize=1)
+@pytest.mark.parametrize("limit", [{"broker_inbox_maxsize": 1}, {"broker_inbox_max_bytes": 10}])
+async def test_full_inbox_stops_the_reading_and_loses_nothing(limit: dict[str, int]) -> None:
+    settings = MQTTSettings(sys_interval=0, **limit)
     async for broker in started(BrokerActor(settings)):
         subscriber = await broker.client("s", "t")
         publishers = [await broker.client(f"p{number}") for number in range(5)]

@@ -5,6 +5,7 @@ from http import HTTPMethod
 
 import pytest
 
+from blackbull import BlackBull
 from blackbull.errors import ConfigurationError
 from blackbull.routing import (
     MethodNotApplicable,
@@ -271,3 +272,15 @@ def test_route_with_middleware_has_no_immediate() -> None:
     assert route.immediate is None
     assert route.plan.immediate is not None
     assert route.middlewares == (middleware,)
+
+
+def test_find_remembers_2048_paths_unless_told_otherwise() -> None:
+    app = BlackBull()
+
+    @app.route(path="/{name}")
+    async def named(name: str) -> str:
+        return name
+
+    for number in range(6000):
+        app.router.find("GET", f"/{number}")
+        assert len(app.router._recent) + len(app.router._older) <= 2048

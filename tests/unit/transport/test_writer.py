@@ -8,7 +8,7 @@ import pytest
 
 from blackbull.errors import ConnectionLost, WriteTimeout
 from blackbull.transport.memory import MemoryConnection
-from blackbull.transport.writer import StreamWriter
+from blackbull.transport.writer import LEAST_TAKEN, StreamWriter
 
 
 async def turns(n: int = 3) -> None:
@@ -116,7 +116,8 @@ async def test_write_peer_takes_nothing_times_out_and_resets() -> None:
 
 async def test_write_slow_peer_that_takes_some_is_given_more_time() -> None:
     conn = MemoryConnection()
-    remaining = [100, 50, 20, 20]
+    taken = (0, 20_000, LEAST_TAKEN, LEAST_TAKEN - 1)
+    remaining = [100_000 - sum(taken[: turn + 1]) for turn in range(4)]
     writer = StreamWriter(conn, timeout=0.01, queued=lambda: remaining.pop(0))
     writer.writing_paused()
     with pytest.raises(WriteTimeout):

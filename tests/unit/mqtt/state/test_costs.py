@@ -241,3 +241,26 @@ def test_levels_of_retained_topics_are_counted() -> None:
         retention.keep(make_publication(name + deep, b"", retain=True), now=0.0)
     assert retention.bytes == 0
     assert len(retention) == 0
+
+
+@pytest.mark.parametrize("length", [10, 250, 2000])
+def test_verdicts_about_topics_without_end_are_forgotten(length: int) -> None:
+    """In number, in size, and each topic that is long: whatever the application has allowed."""
+    asked: list[str] = []
+
+    def allow(client: ClientInfo, action: str, topic: str) -> bool:
+        asked.append(topic)
+        return True
+
+    house = House(hooks=Hooks(authorize=allow))
+    peer = house.connect("a")
+    for number in range(9000):
+        peer.say(MQTTPublish(f"{number:05}/{'x' * (length - 6)}"))
+        verdicts, routes = peer.inbound._verdicts, peer.inbound._publishing._routes
+        assert len(verdicts._known or ()) <= 4096
+        assert verdicts._size <= 262_144
+        assert len(routes) <= 4096
+        assert len(house.broker.router.routes) <= 100_000
+    assert len(asked) == 9000
+    assert bool(routes) is (length <= 256)
+    assert sum(map(len, routes)) <= 4096 * 256

@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from blackbull import BlackBull, Connection, EventSourceResponse, StreamingResponse, WebSocket
 from blackbull.abc import ProtocolContext, Reader, Writer
 from blackbull.config import Settings
+from blackbull.health import HealthExtension
 from blackbull.logger import RequestIdFilter
 from blackbull.mqtt import MQTTExtension
 from blackbull.server import Server
@@ -375,6 +376,22 @@ async def test_raw_connection_leaves_one_record() -> None:
     assert (told["protocol"], told["request_bytes"], told["response_bytes"]) == ("lines", 5, 10)
     assert told["who"] == "raw"
     assert "received=5 sent=10 who=raw" in str(told["line"])
+
+
+async def test_request_on_a_port_of_its_own_leaves_the_record_of_a_request() -> None:
+    settings = Settings(port=0, async_logging=False)
+    app = BlackBull(settings=settings)
+    app.add_extension(HealthExtension(port=0))
+    with heard() as records:
+        server = Server(app, settings=settings)
+        await server.start()
+        async with httpx.AsyncClient() as asking:
+            answer = await asking.get(f"http://127.0.0.1:{port(server, 'health')}/healthz")
+        record = await records.next()
+        await server.stop(1.0)
+    assert (record["protocol"], record["method"], record["path"]) == ("http", "GET", "/healthz")
+    assert (record["status"], record["response_bytes"]) == (200, len(answer.content))
+    assert not records.all
 
 
 async def test_mqtt_connection_leaves_one_record() -> None:

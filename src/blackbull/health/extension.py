@@ -134,7 +134,7 @@ class HealthExtension(Extension["BlackBull"]):
         self._state = STOPPING
         await self._checks.aclose()
         if self._port is not None:
-            self._port.close()
+            await self._port.aclose()
 
     async def reasons(self) -> dict[str, str]:
         """Return why requests are not welcome, by the name of what keeps them out; {}: they are."""

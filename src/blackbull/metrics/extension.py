@@ -172,7 +172,7 @@ class MetricsExtension(Extension["BlackBull"]):
             self._timer = None
             app.worker.post(to_figures(self.samples(), index=app.worker.index))
         if self._port is not None:
-            self._port.close()
+            await self._port.aclose()
 
     def samples(self) -> Iterator[Sample]:
         """Yield this worker's figures."""
@@ -209,7 +209,11 @@ class MetricsExtension(Extension["BlackBull"]):
         assert self._app is not None
         worker = self._app.worker
         merged = Merged(several=worker.count > 1)
-        merged.add(self.samples(), index=worker.index)
+        samples = list(self.samples())
+        merged.add(samples, index=worker.index)
+        if worker.count > 1:
+            # Whoever is asked next must not answer with less: a count that falls is a restart.
+            worker.post(to_figures(samples, index=worker.index))
         try:
             async with asyncio.timeout(COLLECT_SECONDS):
                 posted = await worker.collect()

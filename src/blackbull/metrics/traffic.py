@@ -24,6 +24,9 @@ OTHER: Final = "other"
 NO_ROUTE: Final = "none"
 """The route of what no route serves: a path is the client's choice, and never a label."""
 
+NO_PROTOCOL: Final = "none"
+"""The protocol of a connection that ended before it said anything."""
+
 ABORTED: Final = "aborted"
 """The status where there was none: the client left, or the server refused its content."""
 
@@ -200,7 +203,7 @@ class Traffic(Observer):
         for (protocol, status), count in self._refusals.items():
             yield Sample(REFUSALS, "_total", (("protocol", protocol), ("status", status)), count)
         for protocol, count in self._connections.items():
-            labels = (("protocol", protocol),)
+            labels = (("protocol", protocol or NO_PROTOCOL),)
             yield Sample(CONNECTIONS, "_total", labels, count)
             yield Sample(OPEN, "", labels, count - self._closed[protocol])
         for (limit, protocol), count in self._limits.items():

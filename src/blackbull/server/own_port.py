@@ -8,6 +8,7 @@ from collections.abc import Callable
 from blackbull.abc import ConnectionView, ProtocolBinding, Refusal
 from blackbull.config import Settings
 from blackbull.log import LimitLog
+from blackbull.log.access import AccessLog, open_access_log
 from blackbull.native import NativeApp
 
 from .bindings.http1 import HTTP1Binding
@@ -32,6 +33,7 @@ class OwnPort(ProtocolBinding):
     """
 
     fed = True
+    tells = True
     shared = False
 
     def __init__(
@@ -49,6 +51,7 @@ class OwnPort(ProtocolBinding):
         self.tls = tls
         self._settings = settings
         self._http: HTTP1Binding | None = None
+        self._log: AccessLog | None = None
 
     async def serve(self, conn: ConnectionView) -> None:
         await self._binding().serve(conn)
@@ -56,15 +59,25 @@ class OwnPort(ProtocolBinding):
     async def refuse(self, conn: ConnectionView, why: Refusal) -> None:
         await self._binding().refuse(conn, why)
 
-    def close(self) -> None:
-        """Stop the clock; requests that are under way go on. Calling it again does nothing."""
-        if self._http is not None:
-            self._http.service.close()
-            self._http = None
+    async def aclose(self) -> None:
+        """Stop the clock, and have written what the access log has.
+
+        Requests that are under way go on. Calling it again does nothing.
+        """
+        http, self._http = self._http, None
+        if http is not None:
+            http.service.close()
+        log, self._log = self._log, None
+        if log is not None:
+            await log.aclose()
 
     def _binding(self) -> HTTP1Binding:
         if self._http is None:
             loop = asyncio.get_running_loop()
-            service = HTTPService(self.app, self._settings(), loop=loop, limits=LimitLog())
+            settings = self._settings()
+            self._log = open_access_log(loop, settings)
+            service = HTTPService(
+                self.app, settings, loop=loop, limits=LimitLog(), access_log=self._log
+            )
             self._http = HTTP1Binding(service)
         return self._http

@@ -114,7 +114,7 @@ class ServerSpans(Observer):
         if not status:
             span.set_attribute("error.type", "disconnected")
             return
-        span.set_attribute("http.response.status_code", status)
+        span.set_attribute("http.response.status_code", int(status))  # it may be an HTTPStatus
         if status >= 500 and not conn.state.pop(FAILED, False):
             span.set_attribute("error.type", str(status))
             span.set_status(Status(StatusCode.ERROR))

@@ -436,6 +436,19 @@ async def test_every_worker_answers_for_all() -> None:
         await app.shutdown()
 
 
+async def test_what_was_answered_once_is_never_less_for_the_next() -> None:
+    board: dict[int | None, Figures] = {}
+    apps = []
+    for index in range(2):
+        app, _ = make()
+        app.worker = Crew(board, index)
+        apps.append(app)
+    await get(apps[0], "/nowhere")
+    for app in (*apps, *apps):
+        seen = await scrape(app)
+        assert seen.value(REQUESTS, method="GET", route="none", status="404") == 1
+
+
 async def test_supervisor_that_is_gone_leaves_ones_own_figures() -> None:
     class Orphan(Crew):
         async def collect(self) -> list[Figures]:

@@ -198,6 +198,7 @@ async def test_answer_that_is_an_error_is_told_by_its_status() -> None:
     assert not overloaded.events
     assert nowhere.name == "GET"
     assert nowhere.status.status_code is StatusCode.UNSET
+    assert type(attributes(nowhere)["http.response.status_code"]) is int
     assert "http.route" not in attributes(nowhere)
     assert brew.name == "HTTP"
     assert attributes(brew)["http.request.method"] == "_OTHER"

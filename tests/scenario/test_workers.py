@@ -558,8 +558,11 @@ def test_hangup_with_another_number_of_workers_leaves_no_queue_unserved(
         everyone(port, 2)
 
 
-def test_worker_told_to_stop_has_a_successor_while_its_requests_go_on(write: Write) -> None:
-    environ = {"BB_WORKER_DRAIN_TIMEOUT": "3600"}
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_worker_told_to_stop_has_a_successor_while_its_requests_go_on(
+    write: Write, start: str
+) -> None:
+    environ = {"BB_WORKER_DRAIN_TIMEOUT": "3600", "BB_WORKER_START": start}
     with Program([str(write(WAITS)), "--workers", "2", "3600"], environ=environ) as program:
         ports = program.serving()
         pids = everyone(ports["http"], 2)

@@ -193,17 +193,16 @@ class Supervisor:
         """
         ours, theirs = socket.socketpair()
         channel = Channel(ours)
-        self._wakeups.block()
         try:
             if slot.generation.forked:
-                pid = fork(lambda: self._be_worker(channel, theirs, slot.index))
+                with self._wakeups.blocked():
+                    pid = fork(lambda: self._be_worker(channel, theirs, slot.index))
             else:
                 pid = spawn(theirs, slot=slot.index)
         except OSError:
             channel.close()
             raise
         finally:
-            self._wakeups.unblock()
             theirs.close()
         return Process(pid, slot.index, channel, now=time.monotonic())
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final, TypeAlias
 
@@ -54,12 +54,17 @@ class Wakeups:
         """Return the descriptor, to wait for."""
         return self._here.fileno()
 
-    def block(self) -> None:
-        """Let signals wait until :meth:`unblock`, also in a process that is forked meanwhile.
+    @contextmanager
+    def blocked(self) -> Iterator[None]:
+        """Let signals wait, also in a process that is forked meanwhile, until it unblocks them.
 
         Until that has left here, a signal of its own would be read by the process it is a copy of.
         """
         self._blocked = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        try:
+            yield
+        finally:
+            self.unblock()
 
     def unblock(self) -> None:
         """Let signals come again."""

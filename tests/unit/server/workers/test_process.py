@@ -55,9 +55,8 @@ def test_signal_of_a_copy_is_not_read_by_the_original() -> None:
             wakeups.unblock()
             return 0
 
-        wakeups.block()
-        pid = fork(copy)
-        wakeups.unblock()
+        with wakeups.blocked():
+            pid = fork(copy)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGTERM
         assert set(wakeups.received()) <= {signal.SIGCHLD}
 

@@ -13,6 +13,7 @@ from typing import Final
 from blackbull.abc import ConnectionView, Consumer
 from blackbull.connection import Connection
 from blackbull.errors import LocalProtocolError, RemoteProtocolError
+from blackbull.headers import Fields
 from blackbull.log.access import refusal_size
 from blackbull.native import ResponsePush
 from blackbull.protocol.http2 import (
@@ -37,9 +38,9 @@ from .complaints import Complaints
 from .http2_exchange import HTTP2Exchange, HTTP2Request
 from .http2_handlers import Handlers
 from .http2_tunnel import HTTP2Tunnel
+from .http2_tunnels import Tunnels
 from .http2_watch import (
     HEAD,
-    LEAST_TAKEN,
     LEAVE,
     PONG,
     SILENCE,
@@ -64,9 +65,6 @@ LIFE: Final = b"alive?\0\0"
 
 FAILED: Final = Response(b"", 500, "")
 """The last resort: an application answers its errors itself."""
-
-NO_TUNNEL: Final = Response("this protocol is not spoken here\n", 501, "text/plain")
-BAD_TUNNEL: Final = Response("a tunnel needs a stream that is open\n", 400, "text/plain")
 
 
 class Arrival:
@@ -99,14 +97,15 @@ class HTTP2Consumer(Consumer):
         send_buffer: Bytes of content that wait on a stream before its handler does.
         service: As above.
         stopping: The server stops.
+        tunnels: The streams that carry other protocols.
         view: As above.
         write_paused: The client does not read what we sent.
     """
 
     __slots__ = (
-        "_arriving", "_begin", "_closed", "_complaints", "_log", "_queued", "_scheduled",
-        "_serving", "_stalls", "_time", "_tunnels", "_watch", "_windows", "at_eof", "handlers",
-        "machine", "send_buffer", "service", "stopping", "view", "write_paused",
+        "_arriving", "_begin", "_closed", "_complaints", "_log", "_scheduled", "_serving",
+        "_stalls", "_time", "_watch", "_windows", "at_eof", "handlers", "machine", "send_buffer",
+        "service", "stopping", "tunnels", "view", "write_paused",
     )  # fmt: skip
 
     def __init__(self, view: ConnectionView, service: HTTPService, *, parser: HeadParser) -> None:
@@ -122,8 +121,6 @@ class HTTP2Consumer(Consumer):
         self.stopping = False
         self.write_paused = False
         self._arriving: dict[int, Arrival] = {}
-        self._tunnels: dict[int, HTTP2Tunnel] = {}
-        self._queued = 0
         self._scheduled = False
         self._serving = False
         self._complaints = Complaints(service.limit_log, view, protocol="http2")
@@ -132,6 +129,7 @@ class HTTP2Consumer(Consumer):
         self._watch = Watch(view.deadline, settings, now=self._time())
         self._stalls = Stalls(self.machine, looks=self._watch.write_looks)
         self.handlers = Handlers(service, self._windows)
+        self.tunnels = Tunnels(service)
 
     def greet(self) -> None:
         """Say our preface at once: a client whose TLS has chosen HTTP/2 may wait for it."""
@@ -183,8 +181,7 @@ class HTTP2Consumer(Consumer):
             else:
                 self.machine.reset_stream(exchange.stream_id)
                 self._lose_stream(exchange.stream_id)
-        for tunnel in list(self._tunnels.values()):
-            tunnel.take_end()
+        self.tunnels.take_ends()
         if self.machine.open_streams:
             self.machine.finish_shutdown()
             self._flush()
@@ -203,9 +200,8 @@ class HTTP2Consumer(Consumer):
         """Take and answer no more until the client reads."""
         self.write_paused = True
         self.view.pause_reading()
-        self._queued = self.view.queued
         self._stalls.clear()
-        self._watch.pause(self._time())
+        self._watch.pause(self._time(), queued=self.view.queued)
 
     def writing_resumed(self) -> None:
         """Go on."""
@@ -221,11 +217,14 @@ class HTTP2Consumer(Consumer):
             return
         now = self._time()
         settings = self.service.settings
-        for what in self._watch.expire(now, busy=self.machine.active):
+        for what in self._watch.expire(now, busy=self.machine.active, queued=self.view.queued):
             if self._closed:
                 break
             if what == WRITE:
-                self._check_writing(now)
+                seconds = settings.write_timeout
+                self._complaints.record("write_timeout", requested=seconds, allowed=seconds)
+                self._closed = True
+                self.view.abort()
             elif what == STREAMS:
                 self._check_streams(now)
             elif what == SILENCE:
@@ -249,8 +248,7 @@ class HTTP2Consumer(Consumer):
             self._watch.leave(self._time(), within=grace)
         else:
             self.machine.finish_shutdown()
-        for tunnel in list(self._tunnels.values()):
-            tunnel.shutdown()
+        self.tunnels.shutdown()
         for exchange in list(self.handlers.open.values()):
             exchange.end_events()
         self._flush()
@@ -305,27 +303,14 @@ class HTTP2Consumer(Consumer):
 
     def _connect(self, conn: HTTP2Request, *, ended: bool) -> None:
         """Let another protocol have a stream (RFC 8441 §4)."""
-        stream_id = conn.stream_id
-        upgrade = self.service.upgrades.get(conn.head.protocol)
-        if upgrade is None or ended:
-            self._answer(conn, BAD_TUNNEL if ended else NO_TUNNEL)
-            return
-        allowed = self.service.settings.h2_max_websockets
-        if len(self._tunnels) >= allowed:
-            self._complaints.record("h2_max_websockets", requested=allowed + 1, allowed=allowed)
-            self.machine.reset_stream(stream_id, ErrorCode.REFUSED_STREAM)
-            return
-        self._tunnels[stream_id] = tunnel = HTTP2Tunnel(self, conn)
         try:
-            outcome = upgrade.connect(conn, tunnel)
+            response = self.tunnels.connect(conn, HTTP2Tunnel(self, conn), ended=ended)
         except RemoteProtocolError as error:
-            self.forget_tunnel(tunnel)
             self._complaints.report(error)
-            self._send_refusal(stream_id, error, conn=conn)
+            self._send_refusal(conn.stream_id, error, conn=conn)
             return
-        if outcome is not True:
-            self.forget_tunnel(tunnel)
-            self._answer(conn, outcome or NO_TUNNEL)
+        if response is not None:
+            self._answer(conn, response)
 
     def _take_data(self, event: DataReceived) -> None:
         stream_id = event.stream_id
@@ -333,11 +318,9 @@ class HTTP2Consumer(Consumer):
         if arrival is not None:
             arrival.parts.append(event.data)
             return
-        exchange = self.handlers.open.get(stream_id)
-        if exchange is not None:
-            exchange.take_data(event.data)
-        elif stream_id in self._tunnels:
-            self._tunnels[stream_id].take_data(event.data)
+        waiting = self.handlers.open.get(stream_id) or self.tunnels.open.get(stream_id)
+        if waiting is not None:
+            waiting.take_data(event.data)
         else:
             self.machine.acknowledge(stream_id, len(event.data))
 
@@ -348,21 +331,23 @@ class HTTP2Consumer(Consumer):
             parts = arrival.parts
             content = parts[0] if len(parts) == 1 else b"".join(parts)
             arrival.conn._content = content
-            outcome = self._begin(arrival.conn)
-            if isinstance(outcome, Response):
-                self._answer(arrival.conn, outcome)
-                return
-            exchange = HTTP2Exchange(
-                self, arrival.conn, parts=[content], whole=True, trailers=event.trailers
-            )
-            self.handlers.start(exchange, outcome)
+            self._begin_whole(arrival.conn, [content], event.trailers)
             return
         self._windows.close(stream_id)
         known = self.handlers.open.get(stream_id)
         if known is not None:
             known.take_end(event.trailers)
-        elif stream_id in self._tunnels:
-            self._tunnels[stream_id].take_end()
+        elif stream_id in self.tunnels.open:
+            self.tunnels.open[stream_id].take_end()
+
+    def _begin_whole(self, conn: HTTP2Request, parts: list[bytes], trailers: Fields = ()) -> None:
+        """Begin a request that is complete."""
+        outcome = self._begin(conn)
+        if isinstance(outcome, Response):
+            self._answer(conn, outcome)
+        else:
+            exchange = HTTP2Exchange(self, conn, parts=parts, whole=True, trailers=trailers)
+            self.handlers.start(exchange, outcome)
 
     def _take_refusal(self, event: RequestRefused) -> None:
         stream_id = event.stream_id
@@ -430,19 +415,14 @@ class HTTP2Consumer(Consumer):
         exchange = self.handlers.forget(stream_id)
         if exchange is not None:
             exchange.disconnected()
-        tunnel = self._tunnels.pop(stream_id, None)
-        if tunnel is not None:
-            tunnel.lose()
+        self.tunnels.lose(stream_id)
 
     def _lose_streams(self) -> None:
         """No stream is left."""
-        tunnels = list(self._tunnels.values())
-        self._tunnels.clear()
         self._arriving.clear()
         for exchange in self.handlers.forget_all():
             exchange.disconnected()
-        for tunnel in tunnels:
-            tunnel.lose()
+        self.tunnels.lose_all()
 
     # What exchanges and tunnels call
 
@@ -493,12 +473,7 @@ class HTTP2Consumer(Consumer):
             return
         pushed = self._request(event)
         pushed._content = b""
-        outcome = self._begin(pushed)
-        if isinstance(outcome, Response):
-            self._answer(pushed, outcome)
-        else:
-            exchange = HTTP2Exchange(self, pushed, parts=[], whole=True)
-            self.handlers.start(exchange, outcome)
+        self._begin_whole(pushed, [])
 
     def refuse(self, exchange: HTTP2Exchange, error: RemoteProtocolError) -> None:
         """Answer *error* instead of whatever the application has in mind."""
@@ -516,10 +491,6 @@ class HTTP2Consumer(Consumer):
         if not exchange.whole:
             self._stop_later(exchange.stream_id)
         self.flush_soon()
-
-    def forget_tunnel(self, tunnel: HTTP2Tunnel) -> None:
-        """The tunnel is closed, or was never opened."""
-        self._tunnels.pop(tunnel.conn.stream_id, None)
 
     def exchange_ended(
         self, exchange: HTTP2Exchange, code: ErrorCode = ErrorCode.INTERNAL_ERROR
@@ -540,19 +511,6 @@ class HTTP2Consumer(Consumer):
         self.handlers.ended()
 
     # Time
-
-    def _check_writing(self, now: float) -> None:
-        if not self.write_paused:
-            return
-        queued = self.view.queued
-        if queued <= self._queued - LEAST_TAKEN:
-            self._queued = queued
-            self._watch.pause(now)
-        else:
-            timeout = self.service.settings.write_timeout
-            self._complaints.record("write_timeout", requested=timeout, allowed=timeout)
-            self._closed = True
-            self.view.abort()
 
     def _check_streams(self, now: float) -> None:
         """End the requests whose client does not go on with them."""
@@ -596,7 +554,7 @@ class HTTP2Consumer(Consumer):
             if len(data) < MAX_BATCH:
                 break
         for stream_id in machine.relieved():
-            waiting = self.handlers.open.get(stream_id) or self._tunnels.get(stream_id)
+            waiting = self.handlers.open.get(stream_id) or self.tunnels.open.get(stream_id)
             if waiting is not None:
                 waiting.relieve()
         if machine.finished:

@@ -26,7 +26,7 @@ from blackbull.response import Response
 from .exchange import Exchange, too_slow
 
 if TYPE_CHECKING:
-    from .http2 import HTTP2Consumer
+    from .http2_consumer import HTTP2Consumer
 
 PRIORITY: Final = "http.response.priority"
 STREAM: Final = "http.response.http2_stream"

@@ -17,7 +17,7 @@ from .http2_exchange import LEAST_PART, HTTP2Request
 from .upgrade import ByteStream, Carrier
 
 if TYPE_CHECKING:
-    from .http2 import HTTP2Consumer
+    from .http2_consumer import HTTP2Consumer
 
 
 class StreamDeadline(Deadline):
@@ -259,7 +259,7 @@ class HTTP2Tunnel(Carrier):
     def _end(self) -> None:
         """Our side is done: the consumer learns it as if the connection had closed."""
         self._closed = True
-        self._http2.forget_tunnel(self)
+        self._http2.tunnels.forget(self.conn.stream_id)
         self._http2.flush_soon()
         self._http2.service.loop.call_soon(self._lose_consumer)
 

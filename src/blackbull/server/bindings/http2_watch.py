@@ -24,7 +24,7 @@ LOOKS: Final = 4
 HEAD: Final = 0
 """The rest of the preface or of a header block did not come."""
 WRITE: Final = 1
-"""The peer's system takes no bytes."""
+"""The peer's system has taken no bytes, or next to none, for the write timeout."""
 STREAMS: Final = 2
 """The streams are to be looked at."""
 SILENCE: Final = 3
@@ -44,7 +44,7 @@ class Watch:
         now: Seconds of the loop's clock: the connection begins.
     """
 
-    __slots__ = ("_armed", "_deadline", "_due", "_settings", "_streams_interval")
+    __slots__ = ("_armed", "_deadline", "_due", "_queued", "_settings", "_streams_interval")
 
     def __init__(self, deadline: Deadline, settings: Settings, *, now: float) -> None:
         self._deadline = deadline
@@ -54,6 +54,7 @@ class Watch:
         self._streams_interval = min(times) / LOOKS if times else inf
         self._due = [inf] * 6
         self._armed = inf
+        self._queued = 0
         self._set(HEAD, settings.header_timeout, now)
         self._set(SILENCE, settings.h2_idle_timeout, now)
 
@@ -81,8 +82,9 @@ class Watch:
         if busy and due[STREAMS] == inf:
             self._set(STREAMS, self._streams_interval, now)
 
-    def pause(self, now: float) -> None:
-        """The peer's system takes no more bytes."""
+    def pause(self, now: float, *, queued: int) -> None:
+        """The peer's system takes no more bytes: *queued* wait."""
+        self._queued = queued
         self._set(WRITE, self._settings.write_timeout, now)
 
     def resume(self) -> None:
@@ -93,12 +95,13 @@ class Watch:
         """We said that we leave: the peer may take *within* seconds to see it."""
         self._set(LEAVE, within, now)
 
-    def expire(self, now: float, *, busy: bool) -> list[int]:
+    def expire(self, now: float, *, busy: bool, queued: int) -> list[int]:
         """The deadline has passed: return what is due, and see to the rest.
 
         Args:
             now: Seconds of the loop's clock.
             busy: There are streams.
+            queued: Bytes that wait for the peer's system.
         """
         due = self._due
         found = [what for what, at in enumerate(due) if at <= now]
@@ -111,6 +114,10 @@ class Watch:
             due[STREAMS] = now + self._streams_interval
         if SILENCE in found and self._settings.h2_ping_timeout > 0:
             due[PONG] = now + self._settings.h2_ping_timeout
+        if WRITE in found and queued <= self._queued - LEAST_TAKEN:
+            found.remove(WRITE)  # it is slow, not stuck
+            self._queued = queued
+            due[WRITE] = now + self._settings.write_timeout
         self._arm(min(due), now)
         return found
 

@@ -18,6 +18,7 @@ from blackbull.response import Response
 from blackbull.server.bindings.http2 import HTTP2Binding
 from blackbull.server.bindings.http2_watch import (
     HEAD,
+    LEAST_TAKEN,
     LEAVE,
     PONG,
     SILENCE,
@@ -376,11 +377,11 @@ def watch(**settings: float) -> tuple[Watch, MemoryDeadline]:
 
 
 def expire(
-    watched: Watch, deadline: MemoryDeadline, now: float, *, busy: bool = False
+    watched: Watch, deadline: MemoryDeadline, now: float, *, busy: bool = False, queued: int = 0
 ) -> list[int]:
     """Let the deadline pass, as the connection does."""
     deadline.clear()
-    return watched.expire(now, busy=busy)
+    return watched.expire(now, busy=busy, queued=queued)
 
 
 def test_watch_is_set_to_whatever_is_due_first() -> None:
@@ -398,7 +399,7 @@ def test_watch_is_set_to_whatever_is_due_first() -> None:
 def test_watch_notices_several_things_at_once() -> None:
     watched, deadline = watch(header_timeout=10, write_timeout=8, body_timeout=20)
     watched.hear(100.0, head=True, busy=True)
-    watched.pause(100.0)
+    watched.pause(100.0, queued=0)
     watched.leave(100.0, within=1.0)
     assert expire(watched, deadline, 111.0, busy=True) == [HEAD, WRITE, STREAMS, LEAVE]
     assert watched.write_looks == 4
@@ -415,11 +416,21 @@ def test_watch_looks_at_streams_while_there_are_some() -> None:
     assert deadline.at == inf
 
 
+def test_watch_gives_a_peer_that_is_slow_but_not_stuck_more_time() -> None:
+    watched, deadline = watch(header_timeout=0, write_timeout=8, h2_idle_timeout=0)
+    watched.pause(100.0, queued=100_000)
+    left = 100_000 - LEAST_TAKEN
+    assert expire(watched, deadline, 108.0, queued=left) == []
+    assert deadline.seconds == 8
+    assert expire(watched, deadline, 116.0, queued=left - LEAST_TAKEN + 1) == [WRITE]
+    assert deadline.seconds is None
+
+
 def test_watch_without_timeouts_waits_for_ever() -> None:
     names = ("header", "write", "body", "body_total", "h2_idle")
     watched, deadline = watch(**{f"{name}_timeout": 0 for name in names})
     watched.hear(100.0, head=True, busy=True)
-    watched.pause(100.0)
+    watched.pause(100.0, queued=0)
     assert deadline.seconds is None
 
 

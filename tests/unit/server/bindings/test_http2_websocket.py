@@ -146,7 +146,7 @@ async def test_websocket_on_a_stream_echoes() -> None:
     talk.client.data(socket.stream, b"", end=True)
     talk.exchange()
     assert not talk.driver.machine.active
-    assert talk.driver._tunnels == {}
+    assert talk.driver.tunnels.open == {}
     talk.end()
 
 
@@ -182,7 +182,7 @@ async def test_bytes_that_wait_for_a_handler_are_not_kept_in_as_many_objects() -
     talk = await begin(app, ws_queue_depth=0)
     socket = await Socket(talk).open()
     wire = socket.peer.send(TextMessage("x" * 6000))
-    tunnel = talk.driver._tunnels[socket.stream]
+    tunnel = talk.driver.tunnels.open[socket.stream]
     for at, byte in enumerate(wire):
         talk.client.data(socket.stream, bytes((byte,)))
         if not at % 200:
@@ -206,7 +206,7 @@ async def test_refusal_is_a_response_on_the_stream() -> None:
     stream = connect(talk, "/nowhere")
     await talk.until(lambda: talk.client.replies[stream].over)
     assert talk.client.replies[stream].status == 404
-    assert talk.driver._tunnels == {}
+    assert talk.driver.tunnels.open == {}
     talk.end()
 
 

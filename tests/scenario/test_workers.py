@@ -143,6 +143,17 @@ def test_every_worker_answers_http_and_the_first_one_the_kept_port(write: Write)
     assert [line for line in program.lines if "serving" in line] == [program.lines[0]]
 
 
+def test_workers_may_be_given_years(write: Write) -> None:
+    ages = {
+        "BB_WORKER_TIMEOUT": "1e9",
+        "BB_WORKER_START_TIMEOUT": "1e9",
+        "BB_KEEP_ALIVE_TIMEOUT": "1e9",
+    }
+    with Program([str(write()), "--workers", "2"], environ=ages) as program:
+        assert everyone(program.serving()["http"], 2)
+    assert program.wait() == 0
+
+
 def test_s12_killed_owner_is_replaced_and_no_connection_refused(write: Write) -> None:
     with Program([str(write()), "--workers", "4"]) as program:
         ports = program.serving()

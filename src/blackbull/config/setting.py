@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 KeyPairs: TypeAlias = Mapping[str, tuple[str, str | None]]
 """Certificate chain and key by server name; no key: the chain's file holds it, too."""
 
+LONGEST: Final = 1_000_000_000
+"""Seconds, some thirty years: what clocks and timers can still add up and round."""
+
 SettingValue: TypeAlias = str | int | float | bool | enum.Enum | KeyPairs | tuple[str, ...] | None
 
 
@@ -200,6 +203,8 @@ def check_range(info: SettingInfo, value: object) -> None:
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         return
+    if info.kind is Kind.SECONDS and value > LONGEST:
+        raise ConfigurationError(f"{info.env} must be at most {LONGEST} s, not {value}")
     if info.minimum <= value <= info.maximum and math.isfinite(value):
         return
     upper = f" to {_plain(info.maximum)}" if math.isfinite(info.maximum) else " or more"

@@ -156,6 +156,7 @@ class Settings:
         1,
         "BB_WORKERS",
         kind=Kind.COUNT,
+        maximum=1024,
         sentence="Processes that serve; 0: as many as there are processors.",
     )
     worker_start: WorkerStart = setting(  # noqa: RUF009 - it makes a field, not a value
@@ -298,6 +299,7 @@ class Settings:
         "BB_SOCKET_BACKLOG",
         kind=Kind.COUNT,
         minimum=1,
+        maximum=2147483647,
         sentence="Connections that the system holds ready for a listener that is busy.",
     )
     header_timeout: float = setting(

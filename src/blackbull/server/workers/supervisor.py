@@ -35,6 +35,9 @@ GRACE: Final = 5.0
 RELOAD_DRAIN: Final = 2.0
 """Seconds that requests are given at most when a source file has changed."""
 
+LONGEST_WAIT: Final = 3600.0
+"""Seconds that are waited for at a time: a poll cannot wait for more than some weeks."""
+
 LATE: Final = 1.0
 """Being woken so many seconds late, the supervisor judges nobody's silence."""
 
@@ -101,7 +104,7 @@ class Supervisor:
     def _turn(self) -> None:
         now = time.monotonic()
         planned = min(self._times(), default=float("inf"))
-        timeout = None if planned == float("inf") else max(planned - now, 0.0)
+        timeout = None if planned == float("inf") else min(max(planned - now, 0.0), LONGEST_WAIT)
         for key, mask in self._selector.select(timeout):
             if key.data is None:
                 for number in self._wakeups.received():

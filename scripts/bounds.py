@@ -146,7 +146,8 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
         Bound(
             "connections of one address",
             "none: a connection is one",
-            "`max_connections_per_address`, off unless it is set; `overtime` more handshakes",
+            "`max_connections_per_address` over all workers, off unless it is set; "
+            "`overtime` more handshakes",
             "`header_timeout` for the first request",
             "as any connection too many; MQTT: CONNACK 0x97",
             (
@@ -156,6 +157,8 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
                 "fault/test_connection_caps.py::test_mqtt_client_too_many_is_told_so_in_its_own_version",
                 "fault/test_connection_caps.py::test_handshakes_of_one_address_are_counted",
                 "unit/server/test_admission.py::test_connections_of_one_address_are_bounded",
+                "fault/test_connection_caps_workers.py::"
+                "test_address_has_no_more_connections_for_there_being_more_workers",
             ),
             ("max_connections_per_address",),
         ),

@@ -80,7 +80,7 @@ def test_address_with_too_many_connections_is_told_so(
                 other.sendall(REQUEST)
                 assert other.recv(65536).startswith(b"HTTP/1.1 200 ")
         until(lambda: not serving.server.connections)
-        assert serving.server.admission.origins == 0
+        assert serving.server.admission.origins == {}
         with connect(http, REQUEST) as again:
             assert again.recv(65536).startswith(b"HTTP/1.1 200 ")
     assert caps(caplog) == ["max_connections_per_address"] * 2

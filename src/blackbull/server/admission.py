@@ -6,7 +6,7 @@ import socket
 import sys
 from collections.abc import Sized
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from blackbull.abc import Address, Refusal
 from blackbull.log import LimitLog
@@ -16,6 +16,33 @@ OVERTIME: Final = 16
 """Connections that may begin when there are too many, so that they can be told so."""
 
 Origin: TypeAlias = str | bytes
+
+
+class Origins(Protocol):
+    """How many connections there are of each address."""
+
+    def add(self, origin: Origin) -> int:
+        """Count one more of *origin*; return how many there are now."""
+
+    def remove(self, origin: Origin) -> None:
+        """Count one less of *origin*."""
+
+
+class OwnOrigins(dict[Origin, int]):
+    """Those of this process alone; who has none any more is forgotten."""
+
+    def add(self, origin: Origin) -> int:
+        """Count one more of *origin*; return how many there are now."""
+        count = self[origin] = self.get(origin, 0) + 1
+        return count
+
+    def remove(self, origin: Origin) -> None:
+        """Count one less of *origin*."""
+        count = self.get(origin, 0) - 1
+        if count > 0:
+            self[origin] = count
+        else:
+            self.pop(origin, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +70,14 @@ class Admission:
         max_connections: How many there may be.
         max_per_address: How many of one address; 0: as many as there may be at all.
         limits: Where limits that fire are recorded.
+        origins: Counts those of each address; those of this process if None.
 
     Attributes:
+        origins: Counts those of each address.
         opening: What may become a connection: those that shake hands, or wait for a header.
     """
 
-    __slots__ = ("_connections", "_limits", "_max", "_max_per_address", "_origins", "opening")
+    __slots__ = ("_connections", "_limits", "_max", "_max_per_address", "opening", "origins")
 
     def __init__(
         self,
@@ -57,13 +86,14 @@ class Admission:
         max_connections: int,
         max_per_address: int,
         limits: LimitLog,
+        origins: Origins | None = None,
     ) -> None:
         self._connections = connections
         self._max = max_connections
         self._max_per_address = max_per_address
         self._limits = limits
         self.opening = 0
-        self._origins: dict[Origin, int] = {}
+        self.origins = OwnOrigins() if origins is None else origins
 
     def unbounded(self) -> Admission:
         """Return what lets everybody in."""
@@ -82,7 +112,7 @@ class Admission:
         if seen > self._max + OVERTIME:
             excess = Excess("max_connections", seen, self._max)
         if self._max_per_address and (origin := origin_of(peer)) is not None:
-            count = self._origins[origin] = self._origins.get(origin, 0) + 1
+            count = self.origins.add(origin)
             if count > self._max_per_address + OVERTIME and excess is None:
                 excess = Excess("max_connections_per_address", count, self._max_per_address)
         if excess is None:
@@ -104,7 +134,7 @@ class Admission:
         if self._max_per_address:
             origin = origin_of(view.peername)
             if origin is not None:
-                count = self._origins[origin] = self._origins.get(origin, 0) + 1
+                count = self.origins.add(origin)
                 if count > self._max_per_address and seen <= self._max:
                     return Excess(
                         "max_connections_per_address", count, self._max_per_address, Refusal.CROWDED
@@ -119,18 +149,8 @@ class Admission:
             self._leave(view.peername)
 
     def _leave(self, peer: Address | None) -> None:
-        if not self._max_per_address or (origin := origin_of(peer)) is None:
-            return
-        count = self._origins.get(origin, 0) - 1
-        if count > 0:
-            self._origins[origin] = count
-        else:
-            self._origins.pop(origin, None)
-
-    @property
-    def origins(self) -> int:
-        """How many addresses are remembered."""
-        return len(self._origins)
+        if self._max_per_address and (origin := origin_of(peer)) is not None:
+            self.origins.remove(origin)
 
 
 def origin_of(peer: Address | None) -> Origin | None:

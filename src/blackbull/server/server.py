@@ -25,7 +25,7 @@ from blackbull.transport.sockets import OwnSockets, SocketSource
 from blackbull.transport.where import InheritedFd, Tcp, Unix, Where
 from blackbull.worker import OnlyWorker, Worker
 
-from .admission import Admission
+from .admission import Admission, Origins
 from .behind_proxy import BehindProxy
 from .bindings.http1 import HTTP1Binding
 from .bindings.http2 import HTTP2Binding
@@ -59,6 +59,7 @@ class Server:
             ports of their own. The only one if None.
         sockets: Where listening sockets come from; they are opened here if None.
         wrap: Puts something around the application as HTTP sees it.
+        origins: Counts connections by address; only those of this process are counted if None.
 
     Attributes:
         kept_over: Set when :meth:`stop` has ended whatever another process may do from then on:
@@ -78,6 +79,7 @@ class Server:
         worker: Worker | None = None,
         sockets: SocketSource | None = None,
         wrap: Callable[[NativeApp], NativeApp] | None = None,
+        origins: Origins | None = None,
     ) -> None:
         self.app = app
         self._wrap = wrap
@@ -103,6 +105,7 @@ class Server:
             max_connections=self.max_connections,
             max_per_address=settings.max_connections_per_address,
             limits=self.limit_log,
+            origins=origins,
         )
         self.access_log: AccessLog | None = None
         self.runner = BindingRunner(on_error=self._report)

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias, cast
+from typing import Final, Protocol, TypeAlias, cast
 
 Content: TypeAlias = dict[str, object]
 
@@ -24,6 +24,13 @@ MAX_FILES: Final = 64
 
 _CHUNK: Final = 65536
 _CLOSE_ON_EXEC: Final = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+
+
+class OpenFile(Protocol):
+    """Something that has a descriptor."""
+
+    def fileno(self) -> int:
+        """Return it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +81,7 @@ class Channel:
         self._inbox = b""
         self._files: deque[int] = deque()
         self._outbox: deque[tuple[bytes, Sequence[int]]] = deque()
-        self._sending: list[socket.socket] = []
+        self._sending: list[int] = []
         self._deaf = False
         self.closed = False
 
@@ -88,14 +95,14 @@ class Channel:
         return bool(self._outbox)
 
     def send(
-        self, say: str, content: Content | None = None, *, files: Sequence[socket.socket] = ()
+        self, say: str, content: Content | None = None, *, files: Sequence[OpenFile] = ()
     ) -> None:
         """Send a message, now or as soon as the other end has read; never waits.
 
         Args:
             say: What it is about.
             content: The rest of it.
-            files: Sockets whose descriptors go with it; the caller keeps its own.
+            files: Their descriptors go with it; the caller keeps its own.
 
         Raises:
             OSError: no descriptor is left for these; nothing was sent.
@@ -104,11 +111,14 @@ class Channel:
             return
         line = json.dumps({"say": say, "files": len(files), **(content or {})}).encode() + b"\n"
         # Duplicates, because the caller may close its own before they are sent.
+        copies: list[int] = []
         with ExitStack() as undo:
-            copies = [undo.enter_context(sock.dup()) for sock in files]
+            for each in files:
+                copies.append(os.dup(each.fileno()))
+                undo.callback(os.close, copies[-1])
             undo.pop_all()
         self._sending.extend(copies)
-        self._outbox.append((line, [copy.fileno() for copy in copies]))
+        self._outbox.append((line, copies))
         self.flush()
 
     def flush(self) -> None:
@@ -131,7 +141,7 @@ class Channel:
             else:
                 self._outbox.popleft()
         for copy in self._sending:
-            copy.close()
+            os.close(copy)
         self._sending.clear()
 
     def receive(self) -> Iterator[Message]:
@@ -175,7 +185,7 @@ class Channel:
         self.closed = True
         self._outbox.clear()
         for copy in self._sending:
-            copy.close()
+            os.close(copy)
         self._sending.clear()
         while self._files:
             socket.close(self._files.popleft())

@@ -1,4 +1,4 @@
-"""What workers ask the supervisor for: sockets, one another's figures, the owner."""
+"""What workers ask the supervisor for: sockets, one another's figures and counts, the owner."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from .channel import Message
 from .generation import Generation
 from .held import HeldSockets, Key
 from .ledger import Ledger, decode_figures, encode_figures
+from .origins import OriginTable
 from .places import decode_where, encode_where
 from .process import Process, State
 
@@ -38,12 +39,15 @@ class Desk:
         self._held = held
         self._ledger = Ledger()
         self._lent: dict[tuple[Key, int], Process] = {}
+        self._origins: OriginTable | None = None
 
     def answer(self, process: Process, message: Message) -> None:
         """Do what *message* asks for; what nobody understands is ignored."""
         match message.say:
             case "open":
                 self._open(process, message)
+            case "count":
+                self._count(process)
             case "post":
                 self._ledger.post(process.pid, decode_figures(message.content))
             case "collect":
@@ -59,6 +63,8 @@ class Desk:
     def forget(self, process: Process) -> None:
         """Take note that *process* has ended."""
         self._ledger.end(process.pid)
+        if self._origins is not None:
+            self._origins.clear(process.pid)
         if self.owner is process:
             self.owner = None
         if self.next_owner is process:
@@ -66,6 +72,11 @@ class Desk:
         for lent, borrower in list(self._lent.items()):
             if borrower is process:
                 del self._lent[lent]
+
+    def close(self) -> None:
+        """Let go of what is shared with workers."""
+        if self._origins is not None:
+            self._origins.close()
 
     def settle(self, generation: Generation, *, now: float) -> None:
         """Name an owner if there is none, and let every socket have somebody who accepts."""
@@ -126,6 +137,19 @@ class Desk:
             process.channel.send("refused", {"line": f"cannot listen on {where}: {error}"})
         else:
             process.asked.append(key)
+
+    def _count(self, process: Process) -> None:
+        """Let the worker count connections by address together with the others."""
+        try:
+            self._origins = self._origins or OriginTable()
+            row = self._origins.give(process.pid)
+            if row is None:
+                process.channel.send("refused", {"line": "there are too many workers"})
+                return
+            content: dict[str, object] = {"row": row, "key": self._origins.key.hex()}
+            process.channel.send("opened", content, files=[self._origins])
+        except OSError as error:
+            process.channel.send("refused", {"line": f"no memory can be shared: {error}"})
 
     def _connect(self, process: Process, message: Message) -> None:
         """Join the worker that asks and the owner by a pair of sockets of their own."""

@@ -22,7 +22,7 @@ from .channel import Channel
 from .generation import Terms
 from .process import inherited
 from .requests import count_requests
-from .worker import ChannelSockets, ChannelWorker, Lost
+from .worker import ChannelSockets, ChannelWorker, Lost, open_origins
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +123,7 @@ async def serving(
         worker=worker,
         sockets=ChannelSockets(worker),
         wrap=count_requests(settings, lambda: worker.tell("retire")),
+        origins=open_origins(worker) if settings.max_connections_per_address else None,
     )  # fmt: skip
     with Signals(asyncio.get_running_loop(), stop=worker.stop) as signals:
         if not await signals.unless_stopped(start(server.prepare)):

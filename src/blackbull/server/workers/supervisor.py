@@ -220,6 +220,7 @@ class Supervisor:
         self._wakeups.__exit__()
         self._wakeups.unblock()
         self._held.let_go()
+        self._desk.close()
         return self._serve(theirs, index)
 
     def _admit(self, slot: Slot) -> None:
@@ -299,6 +300,7 @@ class Supervisor:
         if self._watcher is not None:
             self._watcher.stop()
         self._held.close()
+        self._desk.close()
 
     def _restart(self) -> None:
         if self._coming is not None:

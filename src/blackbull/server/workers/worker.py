@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -10,6 +12,7 @@ from typing import Final, cast
 
 from blackbull.abc import Address, Aggregator, Leaving, Reader, Writer
 from blackbull.errors import ConfigurationError, ConnectionLost, LimitExceeded
+from blackbull.server.admission import Origins, OwnOrigins
 from blackbull.server.server import Server
 from blackbull.transport.deadline import Wheel
 from blackbull.transport.socket_protocol import SocketProtocol
@@ -18,7 +21,10 @@ from blackbull.worker import Figures, Worker
 
 from .channel import Channel, Message
 from .ledger import decode_figures, encode_figures
+from .origins import SharedOrigins
 from .places import decode_where, encode_where
+
+_log = logging.getLogger("blackbull.server")
 
 MAX_PULSE: Final = 1.0
 """Seconds between two signs of life, at most."""
@@ -53,6 +59,26 @@ class ChannelSockets:
 
     def release(self, where: Where) -> None:
         """Nothing: the supervisor knows by itself what is needed."""
+
+
+def open_origins(worker: ChannelWorker) -> Origins:
+    """Return what counts connections by address together with the other workers.
+
+    Raises:
+        Lost: there is nobody to ask.
+    """
+    answer = worker.ask("count", {})
+    if answer.say == "refused":
+        _log.warning(
+            "connections of one address are counted by each worker for itself: %s",
+            answer.text("line"),
+        )
+        return OwnOrigins()
+    (fd,) = answer.files
+    try:
+        return SharedOrigins(fd, int(answer.number("row")), key=bytes.fromhex(answer.text("key")))
+    finally:
+        os.close(fd)
 
 
 class ChannelWorker(Worker):

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator
+from contextlib import closing
 
 import pytest
 
 from blackbull.errors import ConfigurationError, ConnectionLost
+from blackbull.server.admission import OwnOrigins
 from blackbull.server.workers.channel import Channel, Message
+from blackbull.server.workers.origins import OriginTable, SharedOrigins
 from blackbull.server.workers.places import decode_where
-from blackbull.server.workers.worker import ChannelSockets, ChannelWorker
+from blackbull.server.workers.worker import ChannelSockets, ChannelWorker, open_origins
 from blackbull.transport.where import InheritedFd, Tcp, Unix, Where
 from blackbull.worker import Figures
 
@@ -161,6 +164,27 @@ async def test_sockets_without_a_supervisor_are_lost(desk: Desk) -> None:
     with pytest.raises(ConnectionLost):
         ChannelSockets(desk.worker).open(Tcp(80), backlog=7, name="http")
     assert desk.worker.stop.is_set()
+
+
+async def test_connections_are_counted_together_with_others(desk: Desk) -> None:
+    with closing(OriginTable()) as table:
+        content: dict[str, object] = {"row": table.give(1), "key": table.key.hex()}
+        desk.channel.send("opened", content, files=[table])
+        other = SharedOrigins(table.fileno(), table.give(2) or 0, key=table.key)
+        assert other.add("192.0.2.1") == 1
+        assert open_origins(desk.worker).add("192.0.2.1") == 2
+    await desk.hear("count")
+
+
+async def test_connections_are_counted_alone_without_memory_to_share(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk.channel.send("refused", {"line": "there are too many workers"})
+    assert open_origins(desk.worker) == OwnOrigins()
+    assert caplog.messages == [
+        "connections of one address are counted by each worker for itself: "
+        "there are too many workers"
+    ]
 
 
 async def test_signs_of_life_are_given_only_while_they_are_heard(desk: Desk) -> None:

@@ -10,7 +10,8 @@ import asyncio
 import itertools
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,15 @@ mqtt = app.add_extension(MQTTExtension(port=MQTT_PORT, websocket_path="/mqtt", a
 app.add_extension(AsyncAPIExtension(title="Gateway", version="0.1.0"))
 app.add_extension(HealthExtension())
 app.add_extension(MetricsExtension(allow="127.0.0.0/8,::1"))
+
+
+@contextmanager
+def topic_of_the_client() -> Iterator[None]:
+    """What a client has sent may be no topic, or no filter: that is the client's error."""
+    try:
+        yield
+    except ValueError as error:
+        raise HTTPException(400, str(error)) from error
 
 
 @dataclass
@@ -105,7 +115,8 @@ async def read(sensor: str) -> Reading:
 
 @app.route(path="/readings", methods=["POST"])
 async def report(reading: Reading) -> Reading:
-    await mqtt.publish(f"gateway/readings/{reading.sensor}", reading, retain=True)
+    with topic_of_the_client():
+        await mqtt.publish(f"gateway/readings/{reading.sensor}", reading, retain=True)
     return reading
 
 
@@ -135,8 +146,11 @@ async def messages_page() -> str:
 
 @app.route(path="/messages/stream")
 async def messages_stream(topic: str = "#") -> EventSourceResponse:
+    with topic_of_the_client():
+        subscription = mqtt.subscribe(topic)
+
     async def events() -> AsyncIterator[dict[str, object]]:
-        async with mqtt.subscribe(topic) as messages:
+        async with subscription as messages:
             async for msg in messages:
                 payload = msg.payload.decode(errors="replace")
                 yield {"data": {"topic": msg.topic, "payload": payload,
@@ -147,7 +161,8 @@ async def messages_stream(topic: str = "#") -> EventSourceResponse:
 
 @app.route(path="/messages", methods=["POST"])
 async def publish(topic: str, body: bytes) -> dict[str, int]:
-    return {"subscribers": await mqtt.publish(topic, body)}
+    with topic_of_the_client():
+        return {"subscribers": await mqtt.publish(topic, body)}
 
 
 @app.route(path="/live")

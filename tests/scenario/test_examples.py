@@ -74,6 +74,23 @@ def guide(gateway: Program) -> list[str]:
     return [line for line in lines if not line.startswith("http://")]
 
 
+@pytest.mark.parametrize(
+    ("method", "target", "content"),
+    [
+        ("POST", "/readings", b'{"sensor":"a/+","celsius":1.5}'),
+        ("POST", "/messages?topic=a/%23", b"x"),
+        ("GET", "/messages/stream?topic=a/%23/b", b""),
+    ],
+)
+def test_gateway_refuses_what_is_no_topic(
+    gateway: Program, method: str, target: str, content: bytes
+) -> None:
+    url = f"http://127.0.0.1:{gateway.ports['http']}{target}"
+    answer = httpx.request(method, url, content=content)
+    assert answer.status_code == 400
+    assert "topic" in answer.text
+
+
 def test_gateway_answers_what_its_guide_says(gateway: Program) -> None:
     commands = [line for line in guide(gateway) if "/clock" not in line]
     assert len(commands) == len(TRIED)

@@ -83,6 +83,7 @@ CONSTANTS = {
     "max_scram_message": ("mqtt.auth.scram:MAX_MESSAGE", "bytes"),
     # the application
     "max_form_fields": ("content:MAX_FORM_FIELDS", "fields"),
+    "json_room": ("json:ROOM", "levels"),
     "max_remembered_path": ("routing.router:MAX_REMEMBERED_PATH", "characters"),
     "max_value": ("log.formatters:MAX_VALUE", "characters"),
     "log_max_items": ("log.thread:MAX_ITEMS", "records"),
@@ -1064,12 +1065,13 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
         Bound(
             "JSON",
             "`max_body_size`",
-            "as deep as the interpreter recurses, about 1000",
+            "`json_room` less deep than the interpreter recurses, about 1000 or more",
             "as any content: `body_timeout`",
             "400",
             (
                 "unit/routing/handler/test_body.py::test_body_nested_deeper_than_we_follow_is_a_400",
                 "unit/test_json.py::test_decode_of_what_is_no_json_raises",
+                "fault/test_deep_json.py::test_nested_json_is_answered_or_the_client_s_error",
             ),
         ),
         Bound(

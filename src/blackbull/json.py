@@ -14,7 +14,7 @@ import json
 import json.encoder
 import uuid
 from collections.abc import Callable, Mapping, Set
-from typing import Final
+from typing import Final, cast
 
 try:
     import msgspec
@@ -24,6 +24,12 @@ except ImportError:
 HAS_MSGSPEC: Final = msgspec is not None
 
 __all__ = ["HAS_MSGSPEC", "decode", "encode"]
+
+ROOM: Final = 200
+"""Levels that what is decoded leaves, of those that can be followed, for an answer around it."""
+
+_OPEN: Final = b"[" * ROOM
+_CLOSE: Final = b"]" * ROOM
 
 
 def encode(value: object) -> bytes:
@@ -45,7 +51,7 @@ def encode(value: object) -> bytes:
 
 
 def decode(data: bytes) -> object:
-    """Return the value that *data* describes.
+    """Return the value that *data* describes; :func:`encode` can follow it, and :data:`ROOM` more.
 
     Raises:
         ValueError: *data* is no JSON in UTF-8, or is nested too deeply.
@@ -53,7 +59,21 @@ def decode(data: bytes) -> object:
     Spec:
         RFC 8259
     """
+    if len(data) > 2 * ROOM and data.count(b"[") + data.count(b"{") > ROOM:
+        return _decode_with_room(data)
     return _decode(data)
+
+
+def _decode_with_room(data: bytes) -> object:
+    # How deep is too deep is known to the interpreter only, and depends on where we are called.
+    try:
+        value = _decode(_OPEN + data + _CLOSE)
+        for _ in range(ROOM):
+            (value,) = cast("list[object]", value)
+    except ValueError:
+        _decode(data)  # raises what is wrong with it, if anything is
+        raise ValueError("it is nested too deeply") from None
+    return value
 
 
 def plain(value: object) -> object:

@@ -6,6 +6,7 @@ import json as stdlib
 import math
 import uuid
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
@@ -101,6 +102,66 @@ def test_encode_of_what_contains_itself_raises(encode) -> None:
 def test_decode_of_what_is_no_json_raises(decode, data: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         decode(data)
+
+
+def deepest(accepts: Callable[[int], bool]) -> int:
+    """Return the greatest depth that is accepted."""
+    low, high = 1, 200_000
+    assert accepts(low)
+    assert not accepts(high)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if accepts(middle) else (low, middle)
+    return low
+
+
+def deeper_in_the_stack(levels: int, call: Callable[[], object]) -> object:
+    return deeper_in_the_stack(levels - 1, call) if levels else call()
+
+
+@pytest.mark.parametrize("way", ["installed", "stdlib"])
+@pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
+def test_what_was_decoded_can_be_encoded_within_an_answer(
+    monkeypatch: pytest.MonkeyPatch, way: str, opening: bytes, closing: bytes
+) -> None:
+    if way == "stdlib":
+        monkeypatch.setattr(json, "_decode", json.decode_stdlib)
+        monkeypatch.setattr(json, "_encode", json.encode_stdlib)
+
+    def nested(depth: int) -> bytes:
+        return opening * depth + b"1" + closing * depth
+
+    def accepts(depth: int) -> bool:
+        try:
+            json.decode(nested(depth))
+        except ValueError:
+            return False
+        return True
+
+    depth = deepest(accepts)
+    assert depth > 500
+    answer = json.decode(nested(depth))
+    for _ in range(50):
+        answer = {"got": answer}
+    encoded = deeper_in_the_stack(50, lambda: json.encode(answer))
+    assert encoded == b'{"got":' * 50 + nested(depth) + b"}" * 50
+
+
+@pytest.mark.parametrize("way", ["installed", "stdlib"])
+def test_long_json_is_decoded_as_it_is_and_its_errors_told_as_they_are(
+    monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    if way == "stdlib":
+        monkeypatch.setattr(json, "_decode", json.decode_stdlib)
+    value = [{"a": [n, None], "[": "]]"} for n in range(1000)]
+    assert json.decode(stdlib.dumps(value).encode()) == value
+    many = b"[1]," * 1000
+    for wrong in (many, b"[1]]," + many + b"[[1]", b"[" + many, many + b"1", b"]" + b"[" * 1000):
+        with pytest.raises(ValueError, match=r".") as told:
+            json.decode(wrong)
+        with pytest.raises(ValueError, match=r".") as plain:
+            json._decode(wrong)
+        assert str(told.value) == str(plain.value)
 
 
 @pytest.mark.parametrize("decode", DECODERS)

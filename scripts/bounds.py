@@ -554,10 +554,12 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             "a handler at work",
             "none: the application's",
             "`h2_active_streams`",
-            "`request_timeout`, off unless it is set",
+            "`request_timeout`, off unless it is set; it counts before its turn, too",
             "`RST_STREAM` with `CANCEL`; the handler is cancelled",
             (
                 ROUTES + "test_route_bounds_the_request_in_http2",
+                "unit/server/bindings/test_http2_time.py::"
+                "test_request_timeout_counts_while_a_request_waits_for_its_turn",
                 "unit/server/bindings/test_http2_time.py::test_request_timeout_resets_the_stream",
                 "unit/server/bindings/test_http2_requests.py::test_handlers_beyond_the_limit_wait_for_their_turn",
             ),

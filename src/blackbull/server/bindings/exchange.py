@@ -69,12 +69,15 @@ class Exchange(ABC):
 
     def run(self, handler: NativeHandler) -> None:
         """Start *handler* in a task."""
-        service = self.service
-        seconds = self.limits.request_timeout
-        if seconds > 0:
-            self._timeout = service.loop.call_later(seconds, self._timed_out, seconds)
+        self.begin_time()
         self.conn.receive = self.receive
-        self.task = service.spawn(self._run(handler))
+        self.task = self.service.spawn(self._run(handler))
+
+    def begin_time(self) -> None:
+        """Count the time of the request from now on, if it was not counted before."""
+        seconds = self.limits.request_timeout
+        if seconds > 0 and self._timeout is None:
+            self._timeout = self.service.loop.call_later(seconds, self._timed_out, seconds)
 
     async def _run(self, handler: NativeHandler) -> None:
         try:

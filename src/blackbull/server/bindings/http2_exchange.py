@@ -239,6 +239,7 @@ class HTTP2Exchange(Exchange):
         self._parts.clear()
         self.relieve()
         if self.task is None:  # and none will be
+            self._stop_timers()
             self.report()
 
     def refuse(self, error: RemoteProtocolError) -> None:

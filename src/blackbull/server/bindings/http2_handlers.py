@@ -40,6 +40,7 @@ class Handlers:
             self._run(exchange, handler)
         else:
             self._waiting[stream_id] = handler
+            exchange.begin_time()
 
     def forget(self, stream_id: int) -> HTTP2Exchange | None:
         """Return the exchange on *stream_id*, which is over; if it waits, it never begins."""

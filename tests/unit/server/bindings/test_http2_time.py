@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from math import inf
 
 import pytest
@@ -365,6 +366,37 @@ async def test_request_timeout_resets_the_stream(caplog: pytest.LogCaptureFixtur
     assert caps(caplog) == ["request_timeout"]
     await talk.until(lambda: cancelled)
     assert (await talk.ask()).status == 200
+    talk.end()
+
+
+async def test_request_timeout_counts_while_a_request_waits_for_its_turn(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    free = asyncio.Event()
+    began: list[str] = []
+
+    async def slow(conn: Connection, receive: Receive, send: Send) -> None:
+        began.append(conn.path)
+        with suppress(asyncio.CancelledError):
+            await free.wait()
+        await free.wait()
+
+    app = App({"/slow": slow, "/late": slow, "/gone": slow})
+    talk = await Talk(app, request_timeout=0.05, h2_active_streams=1).begin()
+    first = talk.client.request("/slow")
+    late, gone = talk.client.request("/late"), talk.client.request("/gone")
+    talk.exchange()
+    talk.client.h2.reset_stream(gone)
+    talk.exchange()
+    await asyncio.sleep(0.06)
+    await talk.until(lambda: talk.client.replies[late].over)
+    assert talk.client.replies[late].reset == ErrorCodes.CANCEL
+    assert talk.client.replies[first].reset == ErrorCodes.CANCEL
+    assert caps(caplog) == ["request_timeout"]  # once for a connection
+    free.set()
+    await talk.until(lambda: not talk.driver.handlers.running)
+    assert (await talk.ask("/slow")).status == 500
+    assert began == ["/slow"] * 2
     talk.end()
 
 

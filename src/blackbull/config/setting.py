@@ -193,6 +193,10 @@ def check(settings: SettingsClass) -> None:
         if allowed is not None and type(value) not in allowed:
             raise ConfigurationError(f"{info.env} must be {info.written}, not {value!r}")
         check_range(info, value)
+        texts = value if isinstance(value, tuple) else (value,)
+        if any(isinstance(text, str) and "\0" in text for text in texts):
+            # No file, address or name has one, and few that get it say so in a sentence.
+            raise ConfigurationError(f"{info.env} must be text without NUL")
 
 
 def check_range(info: SettingInfo, value: object) -> None:

@@ -160,7 +160,8 @@ class ColoredFormatter(PlainFormatter):
     """A line for people at a terminal: statuses and levels have colours."""
 
     def message(self, entry: Entry) -> str:
-        return STATUS.sub(lambda found: paint_status(int(found[0])), super().message(entry), 1)
+        text = METHOD.sub(f"{BOLD}\\g<0>{RESET}", super().message(entry), 1)
+        return STATUS.sub(lambda found: paint_status(int(found[0])), text, 1)
 
     def status(self, status: int) -> str:
         return paint_status(status) if status else "-"
@@ -211,6 +212,7 @@ STATUS_COLORS: Final = {
 LEVEL_COLORS: Final = (
     (logging.ERROR, "\x1b[31m"), (logging.WARNING, "\x1b[33m"), (logging.INFO, "\x1b[32m"),
 )  # fmt: skip
+METHOD: Final = re.compile(r'(?<= ")[^ "]+(?= )')
 STATUS: Final = re.compile(r'(?<=" )\d{3}(?= )')
 
 

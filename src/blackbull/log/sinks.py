@@ -13,12 +13,16 @@ import select
 import socket
 import stat
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import Final, Protocol
 
 from ..errors import ConfigurationError
 
 PIPE_BUF: Final = select.PIPE_BUF
 """Bytes that a pipe takes in one piece, whoever else writes to it (POSIX write())."""
+
+MAX_DATAGRAM: Final = 65000
+"""Bytes of a datagram: a longer one is refused by the system, and what is behind it lost."""
 
 GONE: Final = frozenset({errno.EPIPE, errno.EBADF, errno.EIO, errno.ENXIO})
 """Errors after which nobody reads any more."""
@@ -196,7 +200,7 @@ class SyslogSink(Sink):
         # RFC 5424 §6: <PRI>VERSION TIMESTAMP HOSTNAME APP-NAME PROCID MSGID STRUCTURED-DATA MSG
         head = f"<{self.priority}>1 - {self._host} blackbull {os.getpid()} - - ".encode()
         for line in block.splitlines():
-            self._socket.sendto(head + line, self._where)
+            self._socket.sendto((head + line)[:MAX_DATAGRAM], self._where)
         return len(block)
 
     def close(self) -> None:
@@ -210,7 +214,7 @@ def syslog_socket(address: str) -> tuple[str | tuple[str, int], socket.socket]:
         ConfigurationError: *address* is neither ``host:port`` nor the path of a socket.
     """
     if "/" in address:
-        if not os.path.exists(address):
+        if not Path(address).is_socket():
             raise ConfigurationError(f"there is no syslog socket {address!r}")
         return address, datagram_socket(socket.AF_UNIX)
     host, _, port = address.rpartition(":")

@@ -168,3 +168,18 @@ def test_settings_password_is_not_shown() -> None:
 def test_settings_tls_without_a_certificate_is_refused(given: dict[str, str], name: str) -> None:
     with pytest.raises(ConfigurationError, match=f"{name} without a certificate"):
         Settings(**given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"log_file": "a\0b"},
+        {"host": "\0"},
+        {"bind": ("a", "unix:\0")},
+        {"password": "very\0secret"},
+    ],
+)
+def test_settings_text_with_nul_is_refused(given: dict[str, object]) -> None:
+    with pytest.raises(ConfigurationError, match=r"must be text without NUL$") as caught:
+        Settings(**given)  # type: ignore[arg-type]
+    assert "secret" not in str(caught.value)

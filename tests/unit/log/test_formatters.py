@@ -252,6 +252,7 @@ def test_colored_line_is_the_plain_one_once_colours_are_off() -> None:
     colored = [each.partition(" ")[2] for each in ColoredFormatter().format_entries(batch)]
     assert [strip(each) for each in colored] == plain
     assert [color_of(each) for each in colored] == ["36", "32", "36", "33", "31", ""] * 2
+    assert all("\x1b[1mGET\x1b[0m /" in each for each in colored)
 
 
 def test_colored_level_is_told_by_its_color() -> None:

@@ -255,6 +255,16 @@ def test_syslog_gets_a_datagram_for_each_line() -> None:
     assert got == [f"<14>1 - {host} blackbull {os.getpid()} - - {each}" for each in ("one", "two")]
 
 
+def test_syslog_line_too_long_for_a_datagram_is_cut() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        sink = SyslogSink(f"127.0.0.1:{receiver.getsockname()[1]}")
+        sink.write(b"x" * 100_000 + b"\nnext\n")
+        got = [receiver.recv(100_000) for _ in range(2)]
+        sink.close()
+    assert [got[0][-1:], got[1][-5:]] == [b"x", b" next"]
+
+
 def test_syslog_socket_of_the_system(tmp_path: Path) -> None:
     path = str(tmp_path / "log")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
@@ -266,7 +276,8 @@ def test_syslog_socket_of_the_system(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["nowhere", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:70000", "/no/socket"]
+    "address",
+    ["nowhere", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:70000", "/no/socket", "/dev/null"],
 )
 def test_syslog_address_that_is_none_is_a_mistake(address: str) -> None:
     with pytest.raises(ConfigurationError):

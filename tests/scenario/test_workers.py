@@ -570,10 +570,17 @@ def test_hangup_with_another_number_of_workers_leaves_no_queue_unserved(
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])
-def test_worker_told_to_stop_has_a_successor_while_its_requests_go_on(
-    write: Write, start: str
-) -> None:
-    environ = {"BB_WORKER_DRAIN_TIMEOUT": "3600", "BB_WORKER_START": start}
+def test_worker_told_to_stop_is_replaced(write: Write, start: str) -> None:
+    with Program([str(write()), "--workers", "2"], environ={"BB_WORKER_START": start}) as program:
+        port = program.serving()["kept"]
+        owner = ask_kept(port)
+        os.kill(int(owner), signal.SIGTERM)
+        program.said(rf"worker 0 \(pid {owner}\) was told to stop: a new one starts")
+        until(lambda: ask_kept(port) != owner)
+
+
+def test_worker_told_to_stop_has_a_successor_while_its_requests_go_on(write: Write) -> None:
+    environ = {"BB_WORKER_DRAIN_TIMEOUT": "3600"}
     with Program([str(write(WAITS)), "--workers", "2", "3600"], environ=environ) as program:
         ports = program.serving()
         pids = everyone(ports["http"], 2)

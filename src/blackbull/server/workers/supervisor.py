@@ -113,8 +113,8 @@ class Supervisor:
                 if mask & selectors.EVENT_WRITE:
                     key.data.channel.flush()
                 self._hear(key.data)
-        if self._watcher is not None and self._watcher.changed() and not self._stopping:
-            self._reload()
+        if self._watcher is not None and not self._stopping:
+            self._look_for_changes(self._watcher)
         self._reap()
         self._notices.beat()
         self._keep_time(late=time.monotonic() - planned > LATE)
@@ -311,6 +311,13 @@ class Supervisor:
         self._again = False
         self._notices.restarting("SIGHUP: starting new workers")
         self._begin(forked=False)
+
+    def _look_for_changes(self, watcher: Watcher) -> None:
+        if watcher.failure:
+            self._notices.say(f"changes are not seen any more: {watcher.failure}; start it anew")
+            self._watcher = None
+        if watcher.changed():
+            self._reload()
 
     def _reload(self) -> None:
         self._notices.restarting("a source file changed: serving anew")

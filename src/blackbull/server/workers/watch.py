@@ -5,12 +5,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from blackbull.errors import ConfigurationError, MissingExtra
 
 if TYPE_CHECKING:
     from watchfiles import Change
+
+
+QUIET: Final = 100
+"""Milliseconds without a change after which those before it are told: one, however many."""
+
+LONGEST: Final = 800
+"""Milliseconds after which they are told all the same: logs and databases change for ever."""
 
 
 class Watch(Protocol):
@@ -25,9 +32,13 @@ class Watcher:
 
     Args:
         watch: Where changes come from.
+
+    Attributes:
+        failure: Why changes are not seen any more; empty while they are.
     """
 
     def __init__(self, watch: Watch) -> None:
+        self.failure = ""
         self._watch = watch
         self._stop = threading.Event()
         self._found = threading.Event()
@@ -41,10 +52,14 @@ class Watcher:
         """
 
         def watch() -> None:
-            for _ in self._watch(self._stop):
-                if self._stop.is_set():
-                    return
-                self._found.set()
+            try:
+                for _ in self._watch(self._stop):
+                    if self._stop.is_set():
+                        return
+                    self._found.set()
+                    wake()
+            except Exception as error:  # the system lets nobody watch so much
+                self.failure = " ".join(str(error).split()) or type(error).__name__
                 wake()
 
         self._thread = threading.Thread(target=watch, name="blackbull-watch", daemon=True)
@@ -96,7 +111,7 @@ def watch_sources(paths: Sequence[str] = ()) -> Watch:
     def changes(stop: threading.Event) -> Iterable[object]:
         # What was watched may vanish and come back: a checkout does that to directories.
         return watch(
-            here, *named, watch_filter=matters, stop_event=stop, debounce=200, step=50,
+            here, *named, watch_filter=matters, stop_event=stop, debounce=LONGEST, step=QUIET,
             rust_timeout=500, raise_interrupt=False,
         )  # fmt: skip
 

@@ -223,6 +223,11 @@ class ConnectionView(ABC):
         """The ``ssl.SSLObject`` of a TLS connection, None on cleartext."""
 
     @property
+    def secure(self) -> bool:
+        """The client uses TLS: with us, or with a proxy that says so."""
+        return self.ssl is not None
+
+    @property
     @abstractmethod
     def alpn(self) -> str | None:
         """The protocol that TLS negotiated."""

@@ -47,6 +47,10 @@ class Endpoint(Protocol):
         """The TLS object, or None."""
 
     @property
+    def secure(self) -> bool:
+        """The client uses TLS: with us, or with a proxy that says so."""
+
+    @property
     def connection_id(self) -> str:
         """32 hexadecimal digits."""
 
@@ -59,6 +63,11 @@ class KnownEndpoint:
     sockname: Address | None = None
     ssl: object | None = None
     connection_id: str = ""
+
+    @property
+    def secure(self) -> bool:
+        """The client uses TLS."""
+        return self.ssl is not None
 
 
 class AccessRecord:
@@ -206,7 +215,7 @@ class Connection(Mapping[str, object]):
         extras = self._extras
         if extras is not None and extras.scheme:
             return extras.scheme
-        secure = self._endpoint.ssl is not None
+        secure = self._endpoint.secure
         if self.type == "websocket":
             return "wss" if secure else "ws"
         return "https" if secure else "http"

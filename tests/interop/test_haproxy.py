@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from blackbull import BlackBull, Connection, Event, Listener, Tcp
@@ -30,7 +31,7 @@ defaults
 """
 WAY = """
 frontend front{index}
-    bind fd@{fd}
+    bind fd@{fd} {terms}
     default_backend back{index}
 backend back{index}
     server us 127.0.0.1:{port} {options}
@@ -58,11 +59,17 @@ def application(seen: list[tuple[object, object]]) -> BlackBull:
 
 
 @contextmanager
-def haproxy(tmp_path: Path, *ways: tuple[int, str]) -> Iterator[list[int]]:
-    """Run HAProxy with a way to each of these ports, spoken to with these options."""
+def haproxy(tmp_path: Path, *ways: tuple[int, str], terms: str = "") -> Iterator[list[int]]:
+    """Run HAProxy with a way to each of these ports, spoken to with these options.
+
+    Args:
+        tmp_path: Where its configuration is written.
+        ways: The ports and the options.
+        terms: How it listens itself.
+    """
     fronts = [socket.create_server(("127.0.0.1", 0)) for _ in ways]
     text = CONFIGURATION.format(wait=int(WAIT)) + "".join(
-        WAY.format(index=index, fd=front.fileno(), port=port, options=options)
+        WAY.format(index=index, fd=front.fileno(), port=port, options=options, terms=terms)
         for index, (front, (port, options)) in enumerate(zip(fronts, ways, strict=True))
     )
     path = tmp_path / "haproxy.cfg"
@@ -131,6 +138,21 @@ def test_client_of_haproxy_is_the_client(tmp_path: Path, loop: str) -> None:
                 assert peer.recv(4)[0] == 0x20
                 expected_event = ("mqtt", peer.getsockname())
                 until(lambda: expected_event in seen)
+
+
+@pytest.mark.parametrize("protocol", ["http/1.1", "h2"])
+def test_client_whose_tls_ends_at_haproxy_uses_https(tmp_path: Path, protocol: str) -> None:
+    authority = Authority(tmp_path)
+    listeners = [Listener(Tcp(0), proxy_protocol=True)]
+    terms = f"ssl crt {authority.issue()} alpn {protocol}"
+    with Serving(application([]), "asyncio", listeners=listeners) as serving:
+        ways = [(serving.port(), f"send-proxy-v2{more}") for more in ("", "-ssl", "-ssl-cn")]
+        with (
+            haproxy(tmp_path, *ways, terms=terms) as ports,
+            httpx.Client(verify=authority.client_context(), http2=protocol == "h2") as client,
+        ):
+            answers = [client.get(f"https://127.0.0.1:{port}/").text for port in ports]
+    assert [answer.rpartition(" ")[2] for answer in answers] == ["http", "https", "https"]
 
 
 def test_health_check_of_haproxy_finds_us(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

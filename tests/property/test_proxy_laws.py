@@ -24,7 +24,12 @@ NAMES = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=2, 
 PATHS = st.tuples(st.one_of(NAMES.map("/".__add__), NAMES.map("@".__add__)), st.none())
 PAIRS = st.one_of(st.tuples(IPV4, IPV4), st.tuples(IPV6, IPV6))
 EXTENSIONS = st.lists(
-    st.tuples(st.integers(0, 255).filter(lambda kind: kind not in (3, 5)), st.binary(max_size=40)),
+    st.one_of(
+        st.tuples(
+            st.integers(0, 255).filter(lambda kind: kind not in (3, 5, 32)), st.binary(max_size=40)
+        ),
+        st.tuples(st.just(32), st.binary(min_size=5, max_size=40)),
+    ),
     max_size=4,
 ).map(tuple)
 

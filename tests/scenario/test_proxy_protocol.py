@@ -27,6 +27,7 @@ CLIENT = ("203.0.113.7", 4711)
 OURS = ("198.51.100.1", 443)
 V1 = encode_v1(ProxyHeader(1, CLIENT, OURS))
 V2 = encode_v2(ProxyHeader(2, CLIENT, OURS), checksum=True)
+V2_TLS = encode_v2(ProxyHeader(2, CLIENT, OURS, extensions=((0x20, b"\x01" + bytes(4)),)))
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])
@@ -115,7 +116,19 @@ def test_client_of_a_raw_protocol_is_the_one_of_the_header(loop: str) -> None:
         assert exchange(port(house, 0), V2 + b"hi") == f"{CLIENT} {OURS} hi".encode()
 
 
-@pytest.mark.parametrize("header", [V1, V2], ids=["v1", "v2"])
+@pytest.mark.parametrize("target", [b"/", b"https://a/"])
+def test_client_of_a_proxy_that_has_decrypted_its_tls_uses_https(loop: str, target: bytes) -> None:
+    with serving(loop, Listener(Tcp(0), proxy_protocol=True)) as house:
+        request = REQUEST.replace(b"/ HTTP", target + b" HTTP", 1)
+        answer = exchange(port(house, 0), V2_TLS + request)
+        assert answer.endswith(f"{CLIENT} {OURS} https".encode())
+        unknown = encode_v2(ProxyHeader(2, extensions=((0x20, b"\x01" + bytes(4)),)))
+        answer = exchange(port(house, 0), unknown + request)
+        assert answer.endswith(b" https")
+        assert b"('127.0.0.1', " in answer
+
+
+@pytest.mark.parametrize("header", [V1, V2, V2_TLS], ids=["v1", "v2", "v2 tls"])
 def test_header_comes_before_tls(tmp_path: Path, loop: str, header: bytes) -> None:
     authority = Authority(tmp_path)
     listener = Listener(Tcp(0), proxy_protocol=["127.0.0.0/8"])

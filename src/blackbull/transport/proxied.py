@@ -120,8 +120,10 @@ class ProxiedProtocol(asyncio.Protocol):
         self._end()
         transport = self._transport
         protocol = self._make()
-        if header.source is not None:
-            protocol.came_from(_plain(header.source), _plain(header.destination))
+        if header.source is not None or header.secure:
+            protocol.came_from(
+                _plain(header.source), _plain(header.destination), secure=header.secure
+            )
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
         if self._machine.rest and not transport.is_closing():

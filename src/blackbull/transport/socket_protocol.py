@@ -55,7 +55,7 @@ class SocketProtocol(asyncio.Protocol, ConnectionView):
 
     __slots__ = (
         "_acceptor", "_connection_id", "_consumer", "_deadline", "_ended", "_error",
-        "_peername", "_pending", "_reader", "_reading", "_sockname",
+        "_peername", "_pending", "_proxied_tls", "_reader", "_reading", "_sockname",
         "_transport", "_writer", "limited", "lost", "notes", "opened_at", "ssl_object",
     )  # fmt: skip
 
@@ -78,6 +78,7 @@ class SocketProtocol(asyncio.Protocol, ConnectionView):
         self.protocol = ""
         self.opened_at = 0.0
         self.ssl_object: object | None = None
+        self._proxied_tls = False
 
     # What the event loop calls
 
@@ -210,10 +211,23 @@ class SocketProtocol(asyncio.Protocol, ConnectionView):
         self._consumer = None
         self._pending = data + self._pending
 
-    def came_from(self, peername: Address | None, sockname: Address | None) -> None:
-        """Take these for the addresses, where they are known: whoever passes it on says so."""
+    @property
+    def secure(self) -> bool:
+        return self._proxied_tls or self.ssl_object is not None
+
+    def came_from(
+        self, peername: Address | None, sockname: Address | None, *, secure: bool = False
+    ) -> None:
+        """Take these for the addresses, where they are known: whoever passes it on says so.
+
+        Args:
+            peername: The client's.
+            sockname: Where it has connected to.
+            secure: It has done so with TLS.
+        """
         self._peername = peername
         self._sockname = sockname
+        self._proxied_tls = secure
 
     def shutdown(self) -> None:
         """The server stops: let the consumer finish; one that is attached later learns it then."""

@@ -87,8 +87,10 @@ class TLSTransport(asyncio.Protocol, asyncio.Transport):
         self._write_ended = False
         self._closing = False
 
-    def came_from(self, peername: Address | None, sockname: Address | None) -> None:
-        """Take these for the addresses of the connection: a proxy says so."""
+    def came_from(
+        self, peername: Address | None, sockname: Address | None, *, secure: bool = False
+    ) -> None:
+        """Take these for the addresses of the connection, which is secure here: a proxy says so."""
         self._origin = (peername, sockname)
 
     # What the event loop calls

@@ -10,6 +10,12 @@ from blackbull.errors import RemoteProtocolError
 ProxyAddress: TypeAlias = tuple[str, int | None]
 """Host and port; the path of a Unix socket and None."""
 
+TLS: Final = 0x20
+"""The extension that tells of the client's TLS (PP2_TYPE_SSL)."""
+
+_CLIENT_TLS: Final = 0x01
+"""The bit of its first byte that says that there is any (PP2_CLIENT_SSL)."""
+
 MAX_HEADER: Final = 4096
 """Bytes of a version 2 header, its extensions included, unless somebody says otherwise."""
 
@@ -35,6 +41,17 @@ class ProxyHeader:
     destination: ProxyAddress | None = None
     local: bool = False
     extensions: tuple[tuple[int, bytes], ...] = ()
+
+    @property
+    def secure(self) -> bool:
+        """The client has connected to the proxy with TLS.
+
+        Spec:
+            PROXY protocol §2.2.6
+        """
+        return any(
+            kind == TLS and value and value[0] & _CLIENT_TLS for kind, value in self.extensions
+        )
 
 
 def malformed(message: str, spec: str) -> RemoteProtocolError:

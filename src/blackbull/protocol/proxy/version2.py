@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from .checksum import crc32c
-from .header import SPEC_TLV, SPEC_V2, ProxyAddress, ProxyHeader, malformed
+from .header import SPEC_TLV, SPEC_V2, TLS, ProxyAddress, ProxyHeader, malformed
 
 SIGNATURE: Final = b"\r\n\r\n\x00\r\nQUIT\n"
 PREAMBLE: Final = 16
@@ -33,6 +33,8 @@ _PATH: Final = 108
 CRC32C: Final = 0x03
 UNIQUE_ID: Final = 0x05
 MAX_UNIQUE_ID: Final = 128
+MIN_TLS: Final = 5
+"""What the client has, and whether its certificate was verified."""
 
 
 def check_preamble(data: bytes) -> None:
@@ -105,6 +107,8 @@ def _extensions(block: bytes, at: int) -> tuple[tuple[int, bytes], ...]:
             _check(block, at + 3, value)
         elif kind == UNIQUE_ID and len(value) > MAX_UNIQUE_ID:
             raise malformed("its unique id is longer than 128 bytes", SPEC_TLV)
+        elif kind == TLS and len(value) < MIN_TLS:
+            raise malformed("what it says of TLS is cut off", SPEC_TLV)
         found.append((kind, value))
         at = end
     return tuple(found)

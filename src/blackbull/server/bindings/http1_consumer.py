@@ -81,7 +81,7 @@ class HTTP1Consumer(Consumer):
         self._log = service.access_log
         self._complaints = Complaints(service.limit_log, view, protocol="http1")
         self.machine = machine = HTTP1Connection(
-            service.parser if view.ssl is None else service.secure_parser
+            service.secure_parser if view.secure else service.parser
         )
         self.output = Output(view, machine, service=service)
         self.exchange: HTTP1Exchange | HTTP1Carrier | None = None

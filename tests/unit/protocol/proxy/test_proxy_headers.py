@@ -39,6 +39,22 @@ def refusal(data: bytes) -> str:
     return str(caught.value)
 
 
+@spec("PROXY protocol §2.2.6")
+@pytest.mark.parametrize(
+    ("value", "secure"),
+    [
+        (b"\x01" + bytes(4), True),
+        (b"\x07" + bytes(4) + tlv(0x21, b"TLSv1.3") + tlv(0x22, b"client"), True),
+        (bytes(5), False),
+        (b"\x06" + bytes(4), False),
+    ],
+)
+def test_v2_says_whether_the_client_uses_tls(value: bytes, secure: bool) -> None:
+    assert read(block(0x21, 0x11, IPV4 + tlv(0x20, value))).secure is secure
+    assert read(block(0x21, 0x00, tlv(0x20, value))).secure is secure
+    assert not read(block(0x20, 0x11, IPV4 + tlv(0x20, value))).secure
+
+
 @spec("PROXY protocol §2.1")
 @pytest.mark.parametrize(
     ("line", "source", "destination"),
@@ -188,6 +204,7 @@ def test_v2_extensions_are_read_in_order() -> None:
         (tlv(0x01, b"h2", length=3), "longer than the header"),
         (tlv(0x03, b"abc"), "its checksum is not 4 bytes long"),
         (tlv(0x05, b"x" * 129), "unique id is longer than 128 bytes"),
+        (tlv(0x20, b"\x01" + bytes(3)), "what it says of TLS is cut off"),
     ],
 )
 def test_v2_extension_that_is_malformed_is_refused(extension: bytes, said: str) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from blackbull.errors import LocalProtocolError, RemoteProtocolError
-from blackbull.protocol.grammar import BARE_LF
 from blackbull.protocol.head import Fields
 
 from .chunked import FORBIDDEN_TRAILERS, ChunkedDecoder, body_too_large
@@ -26,7 +25,7 @@ from .render import (
     sort_fields,
     status_line,
 )
-from .request_line import check_line_start, malformed, parse_request_line, too_large
+from .request_line import malformed
 
 # What is expected from the peer
 _HEAD: Final = 0
@@ -212,20 +211,7 @@ class HTTP1Connection:
         pending = buffer[self._at :] if self._at else buffer
         if not pending or pending == b"\r":
             return None
-        limits = self._parser.limits
-        line_end = pending.find(b"\r\n")
-        if line_end < 0:
-            check_line_start(pending, limits)
-        else:
-            parse_request_line(pending[:line_end], limits, secure=self._parser.secure)
-        if len(pending) > limits.max_header_total + 3:
-            raise too_large("header_max_total", limits.max_header_total, len(pending))
-        if BARE_LF.search(pending, self._scanned):
-            raise malformed("a line ends in a bare LF", "RFC 9112 §2.2")
-        if line_end >= 0:
-            last_line = len(pending) - pending.rfind(b"\r\n") - 2 - pending.endswith(b"\r")
-            if last_line > limits.max_header_line:
-                raise too_large("header_max_line", limits.max_header_line, last_line)
+        self._parser.check_incomplete(pending, scanned=self._scanned)
         self._scanned = max(len(pending) - 3, 0)
         return None
 

@@ -5,13 +5,19 @@ from __future__ import annotations
 from typing import Final, TypeAlias
 
 from blackbull.errors import RemoteProtocolError
-from blackbull.protocol.grammar import FIELD_LINE, TOKEN
+from blackbull.protocol.grammar import BARE_LF, FIELD_LINE, TOKEN
 from blackbull.protocol.head import BodyLimit, Fields
 
 from .events import HTTP1RequestHead
 from .framing import Decision, Decisive, decisive_values
 from .limits import HTTP1Limits
-from .request_line import RequestLine, malformed, parse_request_line, too_large
+from .request_line import (
+    RequestLine,
+    check_line_start,
+    malformed,
+    parse_request_line,
+    too_large,
+)
 
 MAX_HEADS: Final = 512
 MAX_STARTS: Final = 1024
@@ -93,6 +99,35 @@ class HeadParser:
                 self._heads.clear()
             self._heads[raw] = head
         return head
+
+    def check_incomplete(self, start: bytes, *, scanned: int) -> None:
+        """Judge a head of which more is to come by what has arrived: it is not waited for in vain.
+
+        Args:
+            start: What has arrived, from the first byte of the request line.
+            scanned: So much of it was judged before.
+
+        Raises:
+            LimitExceeded: ``header_max_line``, ``header_max_total``.
+            RemoteProtocolError: the request line, or the end of a line, is malformed.
+
+        Spec:
+            RFC 9112 §2.2, §3
+        """
+        limits = self.limits
+        line_end = start.find(b"\r\n")
+        if line_end < 0:
+            check_line_start(start, limits)
+        else:
+            parse_request_line(start[:line_end], limits, secure=self.secure)
+        if len(start) > limits.max_header_total + 3:
+            raise too_large("header_max_total", limits.max_header_total, len(start))
+        if BARE_LF.search(start, scanned):
+            raise malformed("a line ends in a bare LF", "RFC 9112 §2.2")
+        if line_end >= 0:
+            last_line = len(start) - start.rfind(b"\r\n") - 2 - start.endswith(b"\r")
+            if last_line > limits.max_header_line:
+                raise too_large("header_max_line", limits.max_header_line, last_line)
 
     def _parse_start(self, line: bytes) -> RequestLine:
         start = parse_request_line(line, self.limits, secure=self.secure)

@@ -18,7 +18,7 @@ from typing import Final, final
 from blackbull.errors import LocalProtocolError, RemoteProtocolError
 from blackbull.protocol.hpack import Decoder, Encoder, Field
 
-from .abuse import RESETS, UNKNOWN, WINDOW_UPDATES, FrameBudget
+from .abuse import UNKNOWN, FrameBudget
 from .codes import (
     ACK,
     CANCEL,
@@ -41,18 +41,9 @@ from .codes import (
 )
 from .content import Outflow
 from .control import LEFT, Control
-from .events import (
-    ConnectionFailed,
-    Event,
-    RequestReceived,
-    StreamReset,
-)
+from .events import ConnectionFailed, Event, RequestReceived
 from .flow import Buffer
-from .frames import (
-    HEADER,
-    HEADER_SIZE,
-    render_goaway,
-)
+from .frames import HEADER, HEADER_SIZE, render_goaway
 from .head import HeadParser
 from .requests import ANY, Requests
 from .responses import Responses
@@ -250,6 +241,7 @@ class HTTP2Connection:
         have = len(data)
         max_frame_size = self._max_frame_size
         requests = self._requests
+        streams = self._streams
         unpack = HEADER.unpack_from
         while have - at >= HEADER_SIZE:
             high, low, kind, flags, stream_id = unpack(data, at)
@@ -269,7 +261,7 @@ class HTTP2Connection:
             elif kind == DATA:
                 requests.receive_data(flags, stream_id, payload)
             elif kind == WINDOW_UPDATE:
-                self._receive_window_update(stream_id, payload)
+                streams.receive_window_update(stream_id, payload)
             else:
                 self._receive_other(kind, flags, stream_id, payload)
         self._buffer = data[at:] if at < have else b""
@@ -279,7 +271,7 @@ class HTTP2Connection:
         if kind == CONTINUATION:
             self._requests.receive_continuation(flags, stream_id, payload)
         elif kind == RST_STREAM:
-            self._receive_reset(stream_id, payload)
+            self._streams.receive_reset(stream_id, payload)
         elif kind == SETTINGS:
             if self._requests.expected == SETTINGS:
                 if flags & ACK:
@@ -301,43 +293,6 @@ class HTTP2Connection:
         else:
             # RFC 9113 §4.1, §5.5: an unknown frame is ignored
             self._budget.spend(UNKNOWN)
-
-    # The peer's control of streams
-
-    def _receive_window_update(self, stream_id: int, payload: bytes) -> None:
-        if len(payload) != 4:
-            raise _frame_size("a WINDOW_UPDATE frame that is not of 4 bytes", "RFC 9113 §6.9")
-        self._budget.spend(WINDOW_UPDATES)
-        increment = int.from_bytes(payload, "big") & MAX_STREAM_ID
-        if not stream_id:
-            if not increment:
-                raise _no_credit()
-            self._outflow.credit(increment)
-            return
-        stream = self._open.get(stream_id)
-        if stream is None:
-            self._streams.require_begun(stream_id)
-            return
-        if not increment:
-            self._streams.fault(stream_id, _no_credit())
-            return
-        try:
-            self._outflow.credit_stream(stream, increment)
-        except RemoteProtocolError as error:
-            self._streams.fault(stream_id, error)
-
-    def _receive_reset(self, stream_id: int, payload: bytes) -> None:
-        if len(payload) != 4:
-            raise _frame_size("a RST_STREAM frame that is not of 4 bytes", "RFC 9113 §6.4")
-        self._budget.spend(RESETS)
-        stream = self._open.get(stream_id)
-        if stream is None:
-            self._streams.require_begun(stream_id)
-            return
-        reported = stream.sending != ENDED
-        self._streams.reset_by_peer(stream)
-        if reported:
-            self._events.append(StreamReset(stream_id, int.from_bytes(payload, "big")))
 
     def acknowledge(self, stream_id: int, count: int) -> None:
         """Return credit for content that was consumed: the peer may send as much again.
@@ -400,23 +355,7 @@ class HTTP2Connection:
         Args:
             least: Bytes of content that are to be sent meanwhile, where some wait.
         """
-        found: list[int] = []
-        outflow = self._outflow
-        # Without credit for all streams none is to blame as long as others move.
-        stuck = outflow.window <= 0 and outflow.moved < least
-        outflow.moved = 0
-        for stream in self._open.values():
-            queue = stream.queue
-            inbound = stream.inbound
-            if queue is not None and queue.size:
-                if queue.moved < least and (stuck or stream.window <= 0):
-                    found.append(stream.id)
-                queue.moved = 0
-            elif stream.sending == ENDED and inbound is not None:
-                if inbound.received == inbound.seen:
-                    found.append(stream.id)
-                inbound.seen = inbound.received
-        return found
+        return self._streams.look_for_stalled(least)
 
     def send_response(
         self,
@@ -630,7 +569,3 @@ def _unexpected(kind: int) -> RemoteProtocolError:
     if kind == SETTINGS:
         return _violation("the client's preface has no SETTINGS frame", "RFC 9113 §3.4")
     return _violation("a header block is interrupted", "RFC 9113 §4.3, §6.10")
-
-
-def _no_credit() -> RemoteProtocolError:
-    return _violation("a WINDOW_UPDATE frame without credit", "RFC 9113 §6.9")

@@ -6,10 +6,17 @@ from typing import Final, final
 
 from blackbull.errors import RemoteProtocolError
 
-from .abuse import REFUSED, RESETS, FrameBudget
-from .codes import DEFAULT_WINDOW, PROTOCOL_ERROR, REFUSED_STREAM, STREAM_CLOSED
+from .abuse import REFUSED, RESETS, WINDOW_UPDATES, FrameBudget
+from .codes import (
+    DEFAULT_WINDOW,
+    FRAME_SIZE_ERROR,
+    MAX_STREAM_ID,
+    PROTOCOL_ERROR,
+    REFUSED_STREAM,
+    STREAM_CLOSED,
+)
 from .content import Outflow
-from .events import Event, RequestEnded, RequestRefused, StreamFailed
+from .events import Event, RequestEnded, RequestRefused, StreamFailed, StreamReset
 from .flow import Buffer, ReceiveWindow
 from .frames import render_reset, render_window_update
 from .stream import ENDED, Inbound, Stream
@@ -108,6 +115,57 @@ class Streams:
             self.credit(inbound.unacknowledged)
             inbound.unacknowledged = 0
 
+    def receive_window_update(self, stream_id: int, payload: bytes) -> None:
+        """Take the peer's credit, for a stream or for all together.
+
+        Raises:
+            LimitExceeded: there are too many.
+            RemoteProtocolError: it breaks the connection's rules.
+
+        Spec:
+            RFC 9113 §6.9
+        """
+        if len(payload) != 4:
+            raise _wrong_size("a WINDOW_UPDATE frame that is not of 4 bytes", "RFC 9113 §6.9")
+        self._budget.spend(WINDOW_UPDATES)
+        increment = int.from_bytes(payload, "big") & MAX_STREAM_ID
+        if not stream_id:
+            if not increment:
+                raise _no_credit()
+            self._outflow.credit(increment)
+            return
+        stream = self.open.get(stream_id)
+        if stream is None:
+            self.require_begun(stream_id)
+            return
+        if not increment:
+            self.fault(stream_id, _no_credit())
+            return
+        try:
+            self._outflow.credit_stream(stream, increment)
+        except RemoteProtocolError as error:
+            self.fault(stream_id, error)
+
+    def look_for_stalled(self, least: int) -> list[int]:
+        """See :meth:`HTTP2Connection.stalled`."""
+        found: list[int] = []
+        outflow = self._outflow
+        # Without credit for all streams none is to blame as long as others move.
+        stuck = outflow.window <= 0 and outflow.moved < least
+        outflow.moved = 0
+        for stream in self.open.values():
+            queue = stream.queue
+            inbound = stream.inbound
+            if queue is not None and queue.size:
+                if queue.moved < least and (stuck or stream.window <= 0):
+                    found.append(stream.id)
+                queue.moved = 0
+            elif stream.sending == ENDED and inbound is not None:
+                if inbound.received == inbound.seen:
+                    found.append(stream.id)
+                inbound.seen = inbound.received
+        return found
+
     # Ends
 
     def end_receiving(self, stream: Stream, event: RequestEnded) -> None:
@@ -142,10 +200,27 @@ class Streams:
         self._note_reset(stream.id, RESET_BY_US)
         self._out.append(render_reset(stream.id, code))
 
-    def reset_by_peer(self, stream: Stream) -> None:
-        """The peer has ended *stream*."""
+    def receive_reset(self, stream_id: int, payload: bytes) -> None:
+        """Forget a stream that the peer ends, and report it unless our response was complete.
+
+        Raises:
+            LimitExceeded: there are too many.
+            RemoteProtocolError: it breaks the connection's rules.
+
+        Spec:
+            RFC 9113 §6.4
+        """
+        if len(payload) != 4:
+            raise _wrong_size("a RST_STREAM frame that is not of 4 bytes", "RFC 9113 §6.4")
+        self._budget.spend(RESETS)
+        stream = self.open.get(stream_id)
+        if stream is None:
+            self.require_begun(stream_id)
+            return
         self.close(stream)
-        self._note_reset(stream.id, RESET_BY_PEER)
+        self._note_reset(stream_id, RESET_BY_PEER)
+        if stream.sending != ENDED:
+            self._events.append(StreamReset(stream_id, int.from_bytes(payload, "big")))
 
     def fault(self, stream_id: int, error: RemoteProtocolError) -> None:
         """Reset a stream whose rules the peer broke.
@@ -237,4 +312,14 @@ def wrong_length() -> RemoteProtocolError:
     """Return the error for content of another length than announced."""
     return RemoteProtocolError(
         "content of another length than announced", code=PROTOCOL_ERROR, spec="RFC 9113 §8.1.1"
+    )
+
+
+def _wrong_size(message: str, spec: str) -> RemoteProtocolError:
+    return RemoteProtocolError(message, code=FRAME_SIZE_ERROR, spec=spec)
+
+
+def _no_credit() -> RemoteProtocolError:
+    return RemoteProtocolError(
+        "a WINDOW_UPDATE frame without credit", code=PROTOCOL_ERROR, spec="RFC 9113 §6.9"
     )

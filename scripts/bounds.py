@@ -453,6 +453,7 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             (
                 H2 + "test_frame_larger_than_announced_is_refused_by_its_header_alone",
                 H2 + "test_silent_client_is_pinged_and_left",
+                "unit/protocol/http2/test_starting.py::test_frame_of_the_largest_size_is_taken",
             ),
         ),
         Bound(
@@ -472,6 +473,11 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
                 "unit/protocol/hpack/test_decoder.py::test_list_that_counts_too_much_is_decoded_and_refused",
                 "unit/protocol/hpack/test_decoder.py::test_list_with_too_many_fields_is_decoded_and_refused",
                 "unit/protocol/http2/test_requests.py::test_authority_has_its_longest_line",
+                ABUSE + "test_header_block_without_end_is_bounded_in_frames",
+                ABUSE + "test_header_block_without_end_is_bounded_in_size",
+                ABUSE + "test_header_block_is_as_large_as_it_may_be_to_the_byte_and_the_frame",
+                "unit/protocol/hpack/test_decoder.py::test_list_is_as_long_as_it_may_be_to_the_byte_and_the_field",
+                "unit/server/bindings/test_http2_time.py::test_client_that_does_not_finish_its_preface_is_left",
             ),
             (
                 "header_max_line",
@@ -493,6 +499,7 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
                 "unit/protocol/hpack/test_decoder.py::test_size_update_above_the_limit_is_refused",
                 "unit/protocol/http2/test_control.py::test_settings_our_smaller_header_table_binds_once_acknowledged",
                 "unit/protocol/hpack/test_encoder.py::test_table_size_above_our_own_changes_nothing",
+                "unit/protocol/hpack/test_decoder.py::test_table_is_as_full_as_it_may_be_to_the_byte",
             ),
         ),
         Bound(
@@ -534,6 +541,7 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
                 "unit/server/bindings/test_http2_flow.py::test_credit_comes_back_only_for_what_the_handler_takes",
                 "unit/server/bindings/test_http2_time.py::test_content_that_does_not_come_is_408",
                 "unit/server/bindings/test_http2_requests.py::test_request_beyond_what_is_served_is_answered_with_its_status",
+                ROUTES + "test_content_without_end_has_one",
             ),
             ("max_body_size", "body_timeout", "body_total_timeout", "min_body_rate"),
         ),
@@ -659,6 +667,7 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
                 H2 + "test_heads_that_refer_to_large_fields_leave_little_behind",
                 H2 + "test_attacks_leave_no_memory_behind",
                 "unit/protocol/http2/test_requests.py::test_known_sections_are_bounded_in_number_and_size",
+                "unit/protocol/http2/test_responses.py::test_memories_of_responses_are_bounded",
             ),
         ),
         Bound(
@@ -712,6 +721,8 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
                 WS10 + "test_message_over_the_limit_fails",
                 "unit/server/bindings/test_websocket_watch.py::test_watch_looks_at_messages_where_silence_is_no_matter",
                 "unit/server/bindings/test_websocket_watch.py::test_watch_ends_a_message_that_takes_too_long",
+                "conformance/rfc7692/test_messages.py::test_bomb_is_never_inflated_past_the_limit",
+                "conformance/rfc7692/test_messages.py::test_message_that_inflates_to_exactly_the_limit_is_delivered",
             ),
             ("ws_max_frame_payload", "ws_max_message_size", "ws_message_timeout"),
         ),
@@ -892,6 +903,7 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
                 MQTT_FLOODS + "test_slow_subscriber_loses_messages_and_nobody_else_does",
                 MQTT_FLOODS + "test_slow_subscriber_is_disconnected_where_that_is_the_policy",
                 "unit/mqtt/state/test_sessions.py::test_messages_for_a_client_that_does_not_read_are_kept_up_to_a_size",
+                MQTT_SLOW + "test_client_silent_for_one_and_a_half_keep_alives_is_gone",
             ),
             ("mqtt_max_outbound_bytes",),
         ),
@@ -904,6 +916,7 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
             (
                 MQTT_FLOODS + "test_pings_that_nobody_reads_the_answers_of_are_bounded",
                 "unit/mqtt/test_broker_failures.py::test_client_that_asks_and_does_not_read_is_not_read_from",
+                MQTT_SLOW + "test_client_silent_for_one_and_a_half_keep_alives_is_gone",
             ),
         ),
         Bound(
@@ -1018,6 +1031,7 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
                 "unit/mqtt/auth/test_password_file.py::test_remembered_passwords_are_bounded",
                 "unit/mqtt/auth/test_scram.py::test_scram_first_message_that_cannot_be_ends_it",
                 MQTT_SLOW + "test_client_judged_for_too_long_is_dropped",
+                "unit/mqtt/auth/test_scram.py::test_scram_message_is_as_long_as_it_may_be",
             ),
         ),
         Bound(
@@ -1047,6 +1061,7 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
                 "test_reader_nobody_reads_pauses_the_peer_and_resumes_it",
                 "unit/transport/test_prefix.py::test_prefix_readuntil_too_long_raises",
                 "unit/transport/test_reader.py::test_reader_one_large_chunk_pauses_and_reading_it_resumes",
+                "unit/transport/test_reader.py::test_readuntil_takes_64_kib_unless_told_otherwise",
             ),
             ("readuntil",),
         ),

@@ -11,7 +11,7 @@ from blackbull.connection import Connection
 from blackbull.native import Receive, RequestBody, Send
 from blackbull.response import Response
 from blackbull.server import Server
-from tests.conformance.peer import App, connected, conversation, echo, refused, serving
+from tests.conformance.peer import TIMEOUT, App, connected, conversation, echo, refused, serving
 from tests.fault.caps import cap_record, caps
 from tests.fault.test_slow_peers import not_reading
 from tests.spec import spec
@@ -31,8 +31,9 @@ def buffered(server: Server) -> int:
 
 async def until_paused(server: Server) -> None:
     """Wait until the server's only connection takes no more bytes."""
-    while not server.connections or next(iter(server.connections))._reading:
-        await asyncio.sleep(0)
+    async with asyncio.timeout(TIMEOUT):
+        while not server.connections or next(iter(server.connections))._reading:
+            await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize(

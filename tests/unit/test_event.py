@@ -216,6 +216,7 @@ async def test_emit_cancelled_while_a_listener_waits_is_cancelled(way: str) -> N
 async def test_emit_more_observers_than_max_pending_drops_and_records(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    assert EventDispatcher().max_pending == 10_000
     dispatcher, seen, gate = EventDispatcher(max_pending=2), [], asyncio.Event()
 
     async def observe(event: Event) -> None:

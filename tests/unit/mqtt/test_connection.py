@@ -285,8 +285,17 @@ async def test_connection_that_cannot_be_written_to_costs_itself_only(
     assert [record.name for record in caplog.records] == ["blackbull.mqtt"]
 
 
+@pytest.mark.parametrize(
+    ("limit", "bytes_", "messages", "kept"),
+    [({"connection_inbox_max_bytes": 20_000}, 22_000, 1024, 51_000),
+     ({"connection_inbox_maxsize": 3}, 1 << 20, 3, 62_000)],
+)  # fmt: skip
 async def test_client_that_takes_nothing_has_a_bounded_inbox(
     caplog: pytest.LogCaptureFixture,
+    limit: dict[str, int],
+    bytes_: int,
+    messages: int,
+    kept: int,
 ) -> None:
     class Stuck(Page):
         async def write(self, data: bytes) -> None:
@@ -294,7 +303,7 @@ async def test_client_that_takes_nothing_has_a_bounded_inbox(
             if len(self.written) > 100:
                 await asyncio.Event().wait()
 
-    async with running(max_outbound_bytes=50_000, connection_inbox_max_bytes=20_000) as actor:
+    async with running(max_outbound_bytes=50_000, **limit) as actor:
         reader, writer = Line(), Stuck()
         serving = asyncio.ensure_future(serve_connection(reader, writer, CONTEXT, actor))
         reader.say(connect(), encode_packet(MQTTSubscribe(1, [("t", 0)])))
@@ -307,8 +316,9 @@ async def test_client_that_takes_nothing_has_a_bounded_inbox(
                 await asyncio.sleep(0)
         shell = link.shell
         assert isinstance(shell, MQTTConnectionActor)
-        assert shell._unwritten <= 22_000
-        assert sum(map(len, link.out)) <= 51_000
+        assert shell._unwritten <= bytes_
+        assert len(shell._inbox) <= messages
+        assert sum(map(len, link.out)) <= kept
         serving.cancel()
         await asyncio.wait([serving], timeout=WAIT)
     assert {record.__dict__["cap"] for record in caplog.records} == {"mqtt_max_outbound_bytes"}

@@ -284,3 +284,9 @@ def test_find_remembers_2048_paths_unless_told_otherwise() -> None:
     for number in range(6000):
         app.router.find("GET", f"/{number}")
         assert len(app.router._recent) + len(app.router._older) <= 2048
+    app.router._recent.clear()
+    with pytest.raises(PathNotRegistered):
+        app.router.find("GET", "/no/such")
+    with pytest.raises(MethodNotApplicable):
+        app.router.find("VERB", "/0")
+    assert not app.router._recent  # what a client makes up is not remembered

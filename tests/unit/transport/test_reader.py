@@ -179,6 +179,18 @@ async def test_readuntil_limit_counts_the_separator(*, line: bytes, fits: bool) 
         assert await reader.read() == line
 
 
+async def test_readuntil_takes_64_kib_unless_told_otherwise() -> None:
+    for length, fits in ((65536, True), (65537, False)):
+        conn, reader = attached()
+        conn.feed(b"x" * (length - 1) + b"\n")
+        if fits:
+            assert len(await reader.readuntil()) == length
+        else:
+            with pytest.raises(LimitExceeded) as caught:
+                await reader.readuntil()
+            assert caught.value.allowed == 65536
+
+
 async def test_readuntil_without_a_separator_is_refused() -> None:
     _, reader = attached()
     with pytest.raises(ValueError, match="separator"):

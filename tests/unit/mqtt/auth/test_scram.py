@@ -167,6 +167,13 @@ def test_scram_first_message_that_cannot_be_ends_it(first: bytes) -> None:
     assert exchange.step(b"n,,n=user,r=abc") == FAILED
 
 
+def test_scram_message_is_as_long_as_it_may_be() -> None:
+    for length, fails in ((MAX_MESSAGE, False), (MAX_MESSAGE + 1, True)):
+        first = b"n,,n=" + b"u" * (length - 11) + b",r=abc"
+        assert len(first) == length
+        assert (method().start(REQUEST).step(first) == FAILED) is fails
+
+
 @pytest.mark.parametrize("header", ["n,,", "y,,", "n,a=user,"])
 def test_scram_header_of_the_first_message_is_to_be_repeated(header: str) -> None:
     def answer(repeated: str) -> AuthStep:

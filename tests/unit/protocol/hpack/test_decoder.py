@@ -93,6 +93,20 @@ def test_table_never_counts_more_than_its_capacity() -> None:
     assert decoder.table.entries[-1][0] == b"499"
 
 
+@spec("RFC 7541 §4.1", "§4.4")
+def test_table_is_as_full_as_it_may_be_to_the_byte() -> None:
+    decoder = Decoder()
+    decoder.decode(b"\x3f\x45")  # a capacity of 100 bytes: three fields of one octet and 32 each
+    for name in (b"a", b"b", b"c"):
+        decoder.decode(b"\x40\x01" + name + b"\x00")
+    assert (decoder.table.size, len(decoder.table.entries)) == (99, 3)
+    decoder.decode(b"\x40\x01d\x01e")
+    assert decoder.table.entries == [(b"b", b""), (b"c", b""), (b"d", b"e")]
+    assert decoder.table.size == 100
+    decoder.decode(b"\x40\x01f\x01g")
+    assert decoder.table.entries == [(b"d", b"e"), (b"f", b"g")]
+
+
 @spec("RFC 7541 §5.2")
 @pytest.mark.parametrize(
     "block",
@@ -122,6 +136,17 @@ def test_list_that_counts_too_much_is_decoded_and_refused() -> None:
     assert decoder.decode(b"\xbe\xbf") == [(b"c", b"d"), (b"a", b"b")]
 
 
+def test_list_is_as_long_as_it_may_be_to_the_byte_and_the_field() -> None:
+    block = b"\x00\x01a\x01b" * 3
+    counted = 3 * (32 + 2)
+    assert len(Decoder(max_list_size=counted, max_fields=3).decode(block)) == 3
+    for limits in ({"max_list_size": counted - 1}, {"max_fields": 2}):
+        with pytest.raises(LimitExceeded) as caught:
+            Decoder(**limits).decode(block)
+        assert caught.value.code == 431
+
+
+@spec("RFC 9113 §10.5.1")
 def test_list_with_too_many_fields_is_decoded_and_refused() -> None:
     decoder = Decoder(max_fields=2)
     with pytest.raises(LimitExceeded) as caught:

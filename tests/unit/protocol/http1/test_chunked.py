@@ -124,6 +124,7 @@ def test_trailers_are_reported_in_order() -> None:
         (b"1" * 18, "max_chunk_line", 400),
         (b"1;abcdefgh\r\nx\r\n" * 6, "max_chunk_overhead", 400),
         (b"1\r\nx\r\n" * 20, "max_chunk_overhead", 400),
+        (b"1;aaa\r\nx\r\n" + b"1\r\nx\r\n" * 13 + b"0\r\n\r\n", "max_chunk_overhead", 400),
         (b"0\r\n" + b"x: y\r\n" * 3 + b"\r\n", "max_fields", 431),
         (b"0\r\nx: " + b"y" * 40 + b"\r\n\r\n", "header_max_line", 431),
         (b"0\r\nx: " + b"y" * 80, "header_max_total", 431),
@@ -141,6 +142,7 @@ def test_chunks_beyond_a_limit_name_it(wire: bytes, limit: str, code: int) -> No
     "wire",
     [
         b"1;abcdefghijklmn\r\nx\r\n0\r\n\r\n",
+        b"1;aa\r\nx\r\n" + b"1\r\nx\r\n" * 13 + b"0\r\n\r\n",
         b"64\r\n" + b"x" * 100 + b"\r\n0\r\n\r\n",
         b"0\r\na: " + b"y" * 29 + b"\r\nb: " + b"y" * 27 + b"\r\n\r\n",
     ],

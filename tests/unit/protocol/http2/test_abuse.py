@@ -17,6 +17,7 @@ from blackbull.protocol.http2 import (
     StreamFailed,
 )
 from blackbull.protocol.http2.content import Outflow
+from blackbull.protocol.http2.header_block import HeaderBlock
 from blackbull.protocol.http2.stream import Stream
 from tests.spec import spec
 
@@ -153,6 +154,21 @@ def test_header_block_without_end_is_bounded_in_frames(fragment: bytes) -> None:
     assert isinstance(failed.error, LimitExceeded)
     assert failed.error.limit == "h2_max_continuations"
     assert taken == 32
+
+
+def test_header_block_is_as_large_as_it_may_be_to_the_byte_and_the_frame() -> None:
+    limits = HTTP2Limits(max_header_block=100, max_continuations=2)
+    sound = HeaderBlock(1, limits, ended=True, fault=None)
+    for size in (60, 40, 0):
+        sound.add(bytes(size))
+    assert sound.join() == bytes(100)
+    for sizes, limit in (((100, 1), "header_max_total"), ((1, 1, 1, 1), "h2_max_continuations")):
+        block = HeaderBlock(1, limits, ended=True, fault=None)
+        for size in sizes[:-1]:
+            block.add(bytes(size))
+        with pytest.raises(LimitExceeded) as caught:
+            block.add(bytes(sizes[-1]))
+        assert (caught.value.limit, caught.value.code) == (limit, ErrorCode.ENHANCE_YOUR_CALM)
 
 
 @spec("RFC 9113 §10.5.1")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from blackbull.errors import LocalProtocolError, RemoteProtocolError
-from blackbull.protocol.http2 import ErrorCode, FrameType, RequestReceived
+from blackbull.protocol.http2 import ErrorCode, FrameType, RequestReceived, header_block
 from tests.spec import spec
 
 from .peer import DATE, END_HEADERS, END_STREAM, GET, POST, Peer, frame, number, setting
@@ -461,3 +461,21 @@ def test_push_stream_takes_no_content_of_the_client() -> None:
     peer.machine.push(1, GET)
     peer.read()
     assert peer.loses(2, peer.data(2, b"x")).code == ErrorCode.STREAM_CLOSED
+
+
+def test_memories_of_responses_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An application may repeat in its fields what a client says."""
+    checked: set[tuple[bytes, bytes]] = set()
+    monkeypatch.setattr(header_block, "_checked", checked)
+    peer = Peer()
+    for turn in range(400):
+        peer.request(2 * turn + 1)
+        peer.machine.send_response(2 * turn + 1, 200, b"", (), b"x" * (turn + 1), DATE)
+        peer.read()
+        assert len(peer.machine._responses.rendered) <= 256
+    for turn in range(5000):
+        header_block.check_own_field((b"x", b"%d" % turn))
+        assert len(checked) <= 2048
+    for length, kept in ((256, True), (257, False)):
+        header_block.check_own_field((b"y", b"v" * length))
+        assert ((b"y", b"v" * length) in checked) is kept

@@ -542,6 +542,7 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
                 "unit/server/bindings/test_http2_time.py::test_content_that_does_not_come_is_408",
                 "unit/server/bindings/test_http2_requests.py::test_request_beyond_what_is_served_is_answered_with_its_status",
                 ROUTES + "test_content_without_end_has_one",
+                "unit/protocol/http2/test_flow.py::test_content_that_is_announced_is_judged_before_it_comes",
             ),
             ("max_body_size", "body_timeout", "body_total_timeout", "min_body_rate"),
         ),

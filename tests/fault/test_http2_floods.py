@@ -40,7 +40,7 @@ from tests.conformance.http2 import (
     frame,
     lined,
 )
-from tests.conformance.peer import App, echo, serving
+from tests.conformance.peer import TIMEOUT, App, echo, serving
 from tests.fault.caps import cap_record, caps
 from tests.fault.test_slow_peers import not_reading
 from tests.http2_peer import Client
@@ -279,10 +279,11 @@ async def test_header_block_dribbled(caplog: pytest.LogCaptureFixture) -> None:
     ):
         await peer.send(frame(HEADERS, 0, 1, GET))
         closed = asyncio.create_task(peer.until_close())
-        while not closed.done():
-            with contextlib.suppress(ConnectionError):
-                await peer.send(frame(CONTINUATION, 0, 1, b"\0\x01a\x01b"))
-            await asyncio.wait([closed], timeout=0.02)
+        async with asyncio.timeout(TIMEOUT):
+            while not closed.done():
+                with contextlib.suppress(ConnectionError):
+                    await peer.send(frame(CONTINUATION, 0, 1, b"\0\x01a\x01b"))
+                await asyncio.wait([closed], timeout=0.02)
         assert [f.code for f in await closed if f.kind == GOAWAY] == [CALM]
     assert caps(caplog) == ["header_timeout"]
 
@@ -311,12 +312,13 @@ async def test_window_never_opened(
         stream = peer.client.request(path)
         reply = peer.client.replies[stream]
         over = asyncio.create_task(peer.reply(stream))
-        while not over.done():
-            if dribbles and reply.status and not reply.over:
-                peer.client.h2.increment_flow_control_window(1, stream)
-                with contextlib.suppress(ConnectionError):
-                    await peer.flush()
-            await asyncio.wait([over], timeout=0.02)
+        async with asyncio.timeout(TIMEOUT):
+            while not over.done():
+                if dribbles and reply.status and not reply.over:
+                    peer.client.h2.increment_flow_control_window(1, stream)
+                    with contextlib.suppress(ConnectionError):
+                        await peer.flush()
+                await asyncio.wait([over], timeout=0.02)
         assert (await over).reset == ErrorCodes.CANCEL
         assert (await peer.ask("/quick", method="HEAD")).status == 200
     assert caps(caplog) == ["write_timeout"]
@@ -376,11 +378,12 @@ async def test_content_dribbled_is_408(caplog: pytest.LogCaptureFixture) -> None
     ):
         stream = peer.client.request("/up", method="POST", end=False)
         over = asyncio.create_task(peer.reply(stream))
-        while not over.done():
-            with contextlib.suppress(ConnectionError):
-                peer.client.data(stream, b"x")
-                await peer.flush()
-            await asyncio.wait([over], timeout=0.02)
+        async with asyncio.timeout(TIMEOUT):
+            while not over.done():
+                with contextlib.suppress(ConnectionError):
+                    peer.client.data(stream, b"x")
+                    await peer.flush()
+                await asyncio.wait([over], timeout=0.02)
         assert (await over).status == 408
     assert caps(caplog) == ["min_body_rate"]
 

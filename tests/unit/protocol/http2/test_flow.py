@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import pytest
 
+from blackbull.errors import LimitExceeded
 from blackbull.protocol.http2 import (
     DataReceived,
     ErrorCode,
     FrameType,
     HTTP2Limits,
     RequestEnded,
+    RequestReceived,
     RequestRefused,
 )
 from tests.spec import spec
 
-from .peer import ACK, DATE, END_STREAM, PADDED, POST, Frame, Peer, code, frame, number, setting
+from .peer import (
+    ACK,
+    DATE,
+    END_HEADERS,
+    END_STREAM,
+    PADDED,
+    POST,
+    Frame,
+    Peer,
+    code,
+    frame,
+    number,
+    setting,
+)
 
 MAX = 0x7FFFFFFF
 
@@ -453,3 +468,15 @@ def test_request_that_ended_in_trailers_has_its_credit_kept() -> None:
     events = peer.send(peer.data(1, b"abc"), peer.headers(1, [(b"x-sum", b"1")]))
     assert isinstance(events[1], RequestEnded)
     assert events[1].trailers == ((b"x-sum", b"1"),)
+
+
+@spec("RFC 9110 §15.5.14")
+@pytest.mark.parametrize(("announced", "refused"), [(9, False), (10, False), (11, True)])
+def test_content_that_is_announced_is_judged_before_it_comes(announced: int, refused: bool) -> None:
+    peer = Peer(HTTP2Limits(max_body=10))
+    fields = [*POST, (b"content-length", b"%d" % announced)]
+    (event,) = peer.send(peer.headers(1, fields, flags=END_HEADERS))
+    assert isinstance(event, RequestRefused if refused else RequestReceived)
+    if isinstance(event, RequestRefused):
+        assert isinstance(event.error, LimitExceeded)
+        assert (event.error.limit, event.error.code) == ("max_body_size", 413)

@@ -891,6 +891,7 @@ BOUNDS: dict[str, tuple[Bound, ...]] = {
                 "unit/mqtt/state/test_sessions.py::test_queue_full_of_expired_messages_takes_what_is_fresh",
                 "unit/mqtt/state/test_sessions.py::test_session_outlives_its_connection_no_longer_than_it_may",
                 "unit/mqtt/state/test_sessions.py::test_queue_holds_as_many_bytes_as_it_may",
+                "unit/mqtt/state/test_sessions.py::test_message_that_expires_while_it_waits_is_not_sent",
             ),
             ("mqtt_max_queued_messages", "mqtt_max_queued_bytes"),
         ),

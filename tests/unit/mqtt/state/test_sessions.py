@@ -195,3 +195,16 @@ def test_messages_for_a_client_that_does_not_read_are_kept_up_to_a_size() -> Non
         slow.read_again()
         assert len(slow.payloads()) == kept
         assert slow.limits[:1] == ["mqtt_max_outbound_bytes"]
+
+
+def test_message_that_expires_while_it_waits_is_not_sent() -> None:
+    house = House()
+    house.subscribe("s", "t", qos=1, expiry=60).vanish()
+    expiring = {"message_expiry_interval": 5}
+    house.connect("p").say(
+        MQTTPublish("t", b"late", 1, 1, properties=expiring), MQTTPublish("t", b"kept", 1, 2)
+    )
+    house.wait(6)
+    again = house.connect("s", clean=False, expiry=60)
+    assert again.payloads() == [b"kept"]
+    assert house.broker.sessions["s"].queued_bytes == 0

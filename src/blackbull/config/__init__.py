@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .activation import Notifying, PassedSocket, notifying, passed_sockets
 from .capacity import fill_standard_files, resolve_max_connections, use_all_files
+from .choices import ClientCert, Environment, LogFormat, LogLevel, WorkerStart
 from .environment import colors_wanted, read_environment
 from .levels import PLACES, override
 from .setting import (
@@ -19,15 +20,7 @@ from .setting import (
     parse_setting,
     setting,
 )
-from .settings import (
-    ClientCert,
-    Environment,
-    LogFormat,
-    LogLevel,
-    Settings,
-    WorkerStart,
-    describe_settings,
-)
+from .settings import Settings, describe_settings
 from .sources import config_file, find_settings, given_settings, load, load_settings, make_settings
 from .started import STARTED_IN, working_directory
 from .toml_file import parse_table, read_document

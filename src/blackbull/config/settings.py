@@ -2,52 +2,11 @@
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
 
-from ..errors import ConfigurationError
-from .levels import PLACES
+from .choices import ClientCert, Environment, LogFormat, LogLevel, WorkerStart
+from .contradictions import refuse_contradictions
 from .setting import KeyPairs, Kind, SettingInfo, check, describe, setting
-
-
-class Environment(enum.StrEnum):
-    """What the application runs for. It decides how much an error page tells."""
-
-    DEVELOPMENT = "development"
-    PRODUCTION = "production"
-    TEST = "test"
-
-
-class ClientCert(enum.StrEnum):
-    """What a TLS client has to show where authorities for clients are named."""
-
-    REQUIRED = "required"
-    OPTIONAL = "optional"
-
-
-class WorkerStart(enum.StrEnum):
-    """How the process of a worker is made."""
-
-    AUTO = "auto"
-    FORK = "fork"
-    SPAWN = "spawn"
-
-
-class LogFormat(enum.StrEnum):
-    """How log records are written: for people, or for programs."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
-class LogLevel(enum.StrEnum):
-    """The least severe of the framework's own records that is written."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-    CRITICAL = "critical"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +25,9 @@ class Settings:
         kind=Kind.CHOICE,
         sentence="What the process runs for; only development shows tracebacks to clients.",
     )
+
+    # ------------------------------------------------------------------ where it listens
+
     host: str = setting(
         "127.0.0.1",
         "BLACKBULL_HOST",
@@ -103,6 +65,9 @@ class Settings:
         kind=Kind.TEXT,
         sentence="Proxies whose word on a client is taken: addresses, networks, unix; or *, all.",
     )
+
+    # ------------------------------------------------------------------ TLS
+
     certfile: str | None = setting(
         None,
         "BLACKBULL_CERT",
@@ -146,6 +111,9 @@ class Settings:
         kind=Kind.SECONDS,
         sentence="How often certificate files are looked at for a change; 0: never.",
     )
+
+    # ------------------------------------------------------------------ processes
+
     uvloop: bool | None = setting(
         None,
         "BB_UVLOOP",
@@ -207,6 +175,9 @@ class Settings:
         kind=Kind.TEXTS,
         sentence="Files and directories that are watched as well, whatever they hold.",
     )
+
+    # ------------------------------------------------------------------ logs
+
     access_log: bool = setting(
         True,
         "BB_ACCESS_LOG",
@@ -282,6 +253,9 @@ class Settings:
         minimum=1,
         sentence="Access records that wait while nothing can be written; more are lost.",
     )
+
+    # ------------------------------------------------------------------ connections, requests
+
     max_connections: int = setting(
         0,
         "BB_MAX_CONNECTIONS",
@@ -388,6 +362,9 @@ class Settings:
         kind=Kind.SECONDS,
         sentence="How long content may arrive before its rate is judged.",
     )
+
+    # ------------------------------------------------------------------ HTTP/2
+
     h2_max_concurrent_streams: int = setting(
         100,
         "BB_H2_MAX_CONCURRENT_STREAMS",
@@ -522,6 +499,9 @@ class Settings:
         kind=Kind.COUNT,
         sentence="WebSockets that may be open within one HTTP/2 connection.",
     )
+
+    # ------------------------------------------------------------------ WebSocket
+
     ws_permessage_deflate: bool = setting(
         True,
         "BB_WS_PERMESSAGE_DEFLATE",
@@ -610,30 +590,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         check(self)
-        if self.bind:
-            for info in describe(Settings):
-                if info.name in PLACES and getattr(self, info.name) != info.default:
-                    raise ConfigurationError(
-                        f"both {info.name} and bind say where to listen: keep one of them"
-                    )
-        if self.log_file and self.syslog_address:
-            raise ConfigurationError(
-                "records go to one place: leave out either BB_LOG_FILE or BB_SYSLOG_ADDR"
-            )
-        if self.keyfile and not self.certfile:
-            raise ConfigurationError(
-                "a key without its certificate: set BLACKBULL_CERT, or say --cert PATH, too"
-            )
-        if (self.sni or self.client_ca) and not self.certfile:
-            raise ConfigurationError(
-                f"{'BLACKBULL_SNI' if self.sni else 'BLACKBULL_CLIENT_CA'} without a certificate: "
-                "set BLACKBULL_CERT, or say --cert PATH, too"
-            )
-        if self.header_max_line > self.header_max_total:
-            raise ConfigurationError(
-                f"BB_HEADER_MAX_LINE ({self.header_max_line}) exceeds BB_HEADER_MAX_TOTAL "
-                f"({self.header_max_total}): raise the total"
-            )
+        refuse_contradictions(self)
 
 
 def describe_settings() -> tuple[SettingInfo, ...]:

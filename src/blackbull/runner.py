@@ -287,14 +287,20 @@ def check(settings: Settings) -> None:
     """Refuse what cannot be served, before anything is started.
 
     Raises:
-        ConfigurationError: a file is not there.
+        ConfigurationError: a file is not there, or this user cannot reach it.
     """
     for what, path in (
         ("certificate", settings.certfile),
         ("key", settings.keyfile),
         ("client CA", settings.client_ca),
     ):
-        if path and not Path(path).is_file():
+        try:
+            absent = bool(path) and not Path(path or "").is_file()
+        except OSError as error:
+            raise ConfigurationError(
+                f"the {what} file {path!r} cannot be read: {error.strerror}"
+            ) from error
+        if absent:
             raise ConfigurationError(f"there is no {what} file {path!r}")
 
 

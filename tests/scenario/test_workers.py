@@ -361,7 +361,7 @@ def test_what_follows_run_is_done_once(tmp_path: Path) -> None:
     ("more", "said"),
     [
         ("\napp.run(http=False, workers=2)\n", "stateful protocols are served by one"),
-        ("\napp.run(port=0, workers=-1)\n", "BB_WORKERS must be 0 or more"),
+        ("\napp.run(port=0, workers=-1)\n", "BB_WORKERS must be 0 to 1024"),
     ],
 )
 def test_impossible_workers_are_one_line(tmp_path: Path, more: str, said: str) -> None:

@@ -217,8 +217,9 @@ def test_run_certificate_and_key_are_passed_on(served: list[Settings], tmp_path:
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        ({"workers": -1}, "BB_WORKERS must be 0 or more"),
+        ({"workers": -1}, "BB_WORKERS must be 0 to 1024"),
         ({"certfile": "absent.pem"}, "there is no certificate file 'absent.pem'"),
+        ({"certfile": "a" * 300}, "cannot be read: File name too long"),
         ({"keyfile": "absent.pem"}, "a key without its certificate"),
         ({"port": 65536}, "BLACKBULL_PORT"),
     ],

@@ -77,7 +77,7 @@ def find_file() -> Path | None:
         return path
     path = Path(PROJECT_FILE)
     # Most of these say nothing to us, and reading TOML costs more than looking for the word.
-    if not path.is_file() or "blackbull" not in (text := _read(path)):
+    if not os.path.isfile(path) or "blackbull" not in (text := _read(path)):
         return None
     tool = _parse(path, text).get("tool")
     return path if isinstance(tool, dict) and "blackbull" in tool else None

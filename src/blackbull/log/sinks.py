@@ -13,7 +13,6 @@ import select
 import socket
 import stat
 from abc import ABC, abstractmethod
-from pathlib import Path
 from typing import Final, Protocol
 
 from ..errors import ConfigurationError
@@ -214,7 +213,7 @@ def syslog_socket(address: str) -> tuple[str | tuple[str, int], socket.socket]:
         ConfigurationError: *address* is neither ``host:port`` nor the path of a socket.
     """
     if "/" in address:
-        if not Path(address).is_socket():
+        if not is_socket(address):
             raise ConfigurationError(f"there is no syslog socket {address!r}")
         return address, datagram_socket(socket.AF_UNIX)
     host, _, port = address.rpartition(":")
@@ -228,6 +227,14 @@ def syslog_socket(address: str) -> tuple[str | tuple[str, int], socket.socket]:
     except OSError as error:
         raise ConfigurationError(f"the syslog host {host!r} is not known") from error
     return (str(found[4][0]), int(found[4][1])), datagram_socket(found[0])
+
+
+def is_socket(path: str) -> bool:
+    """Return whether *path* is a socket that this user can reach."""
+    try:
+        return stat.S_ISSOCK(os.stat(path).st_mode)
+    except OSError:
+        return False
 
 
 def datagram_socket(family: int) -> socket.socket:

@@ -277,7 +277,15 @@ def test_syslog_socket_of_the_system(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["nowhere", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:70000", "/no/socket", "/dev/null"],
+    [
+        "nowhere",
+        "127.0.0.1:",
+        "127.0.0.1:0",
+        "127.0.0.1:70000",
+        "/no/socket",
+        "/dev/null",
+        "/" + "a" * 300,
+    ],
 )
 def test_syslog_address_that_is_none_is_a_mistake(address: str) -> None:
     with pytest.raises(ConfigurationError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -97,7 +98,7 @@ def watch_sources(paths: Sequence[str] = ()) -> Watch:
     here = Path.cwd()
     named = [here / path for path in paths]
     for path in named:
-        if not path.exists():
+        if not os.path.exists(path):
             raise ConfigurationError(f"--reload-path: there is no {str(path)!r}")
     ignored = DefaultFilter()
 

@@ -22,6 +22,7 @@ from .desk import Desk
 from .generation import Generation, Slot, Terms
 from .held import HeldSockets
 from .notices import Notices
+from .orphans import Orphans
 from .process import Process, State, fork, spawn
 from .wakeups import Wakeups
 from .watch import Watcher
@@ -77,6 +78,7 @@ class Supervisor:
         self._status = 0
         self._terminal = os.isatty(0)
         self._desk = Desk(self._held)
+        self._orphans = Orphans()
 
     def run(self) -> int:
         """Supervise until a signal ends it, or nothing could be started.
@@ -268,7 +270,9 @@ class Supervisor:
         if number == signal.SIGHUP and not (self._terminal and not os.isatty(0)):
             if not self._stopping:
                 self._restart()
-        elif number != signal.SIGCHLD:
+        elif number == signal.SIGCHLD:
+            self._orphans.reap({process.pid for process in self._slots})
+        else:
             if self._stopping:
                 self._die(number)
             self._stop_all()

@@ -670,3 +670,31 @@ def test_workers_start_where_the_program_did(write: Write, tmp_path: Path, where
         program.serving()
         program.signal(signal.SIGHUP)
         program.serving(times=2)
+
+
+def test_hangup_that_fails_leaves_no_new_place_open(write: Write, tmp_path: Path) -> None:
+    toml = tmp_path / "blackbull.toml"
+    with socket.create_server(("127.0.0.1", 0)) as taken, socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        free = found.getsockname()[1]
+        found.close()
+        toml.write_text("workers = 2\nbind = ['127.0.0.1:0']\n")
+        script = write()
+        script.write_text(script.read_text().replace("app.run(port=0)", "app.run()"))
+        with Program([str(script)], cwd=tmp_path) as program:
+            ports = program.serving()
+            both = f"'127.0.0.1:{free}', '127.0.0.1:{taken.getsockname()[1]}'"
+            toml.write_text(f"workers = 2\nbind = ['127.0.0.1:0', {both}]\n")
+            program.signal(signal.SIGHUP)
+            program.said("the old ones go on: cannot listen on")
+            until(lambda: not listens(free))
+            assert ask_kept(ports["kept"])
+            assert fetch(ports["http"])
+
+
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT).close()
+    except ConnectionRefusedError:
+        return False
+    return True

@@ -20,7 +20,7 @@ from typing import Final, TypeAlias
 from .channel import Channel
 from .desk import Desk
 from .generation import Generation, Slot, Terms
-from .held import HeldSockets
+from .held import HeldSockets, Key
 from .notices import Notices
 from .orphans import Orphans
 from .process import Process, State, fork, spawn
@@ -68,6 +68,7 @@ class Supervisor:
         self._serve = serve
         self._watcher = watcher
         self._held = HeldSockets(apart=apart)
+        self._wanted: set[Key] = set()
         self._selector = selectors.DefaultSelector()
         self._wakeups = Wakeups()
         self._slots: dict[Process, Slot] = {}
@@ -240,7 +241,8 @@ class Supervisor:
         self._terms = generation.terms
         for slot in generation.slots:
             self._admit(slot)
-        self._held.keep(key for process in generation.processes() for key in process.asked)
+        self._wanted = {key for process in generation.processes() for key in process.asked}
+        self._held.keep(self._wanted)
         if before is not None:
             self._retire(before)
         first = generation.slots[0].serving
@@ -414,6 +416,7 @@ class Supervisor:
         if failed is not None:
             self._retire(failed, drain=0.0)
         if self._current is not None:
+            self._held.keep(self._wanted)
             self._notices.failed(f"the new workers do not start, the old ones go on: {why}")
             if self._again:
                 self._restart()

@@ -357,7 +357,7 @@ def test_reload_waits_for_a_change_when_the_source_is_broken(script: Path, tmp_p
     with Program([str(script), "--reload"], cwd=tmp_path) as program:
         program.serving()
         script.write_text("def\n")
-        program.said("ended with status 1 before it served: waiting for a change")
+        program.said(r"ended with status 1 before it came to run\(\): waiting for a change")
         script.write_text(good)
         assert fetch(program.serving(times=2)["http"]) == "hello"
 

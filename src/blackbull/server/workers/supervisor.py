@@ -395,7 +395,8 @@ class Supervisor:
         else:
             if slot.coming is process:
                 slot.coming = None
-            self._give_up(process.failure or f"{_name(process)} {how} before it served")
+            point = "came to run()" if process.state is State.STARTED else "served"
+            self._give_up(process.failure or f"{_name(process)} {how} before it {point}")
 
     def _replace(self, slot: Slot, process: Process, how: str) -> None:
         delay = slot.lose(process, now=time.monotonic())

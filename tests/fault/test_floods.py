@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 
 import pytest
 
@@ -191,3 +192,20 @@ async def test_limit_hit_by_many_connections_is_logged_for_each(
             async with connected(server) as peer:
                 assert (await peer.ask(b"GET /" + b"a" * 9000)).status == 414
     assert caps(caplog) == ["header_max_line"] * 3
+
+
+@pytest.mark.parametrize("backlog", [7, 20])
+async def test_connections_that_wait_in_the_system_are_bounded(backlog: int) -> None:
+    """A loop that is busy, as this test keeps it, accepts nobody."""
+    async with serving(App(), socket_backlog=backlog) as server:
+        with contextlib.ExitStack() as closing:
+            waiting = 0
+            for _ in range(50):
+                sock = closing.enter_context(socket.socket())
+                sock.setblocking(False)
+                sock.connect_ex(("127.0.0.1", server.port))
+                with contextlib.suppress(OSError):
+                    sock.getpeername()
+                    waiting += 1
+            # Linux lets one more wait than listen() was told.
+            assert backlog <= waiting <= backlog + 1

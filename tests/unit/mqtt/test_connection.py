@@ -10,6 +10,7 @@ import pytest
 
 from blackbull.abc import ProtocolContext, Reader, Writer
 from blackbull.errors import ConnectionLost
+from blackbull.mqtt.binding import MAX_UNWRITTEN
 from blackbull.mqtt.broker import BrokerActor
 from blackbull.mqtt.connection import MQTTConnectionActor, serve_connection
 from blackbull.mqtt.messages import (
@@ -322,3 +323,29 @@ async def test_client_that_takes_nothing_has_a_bounded_inbox(
         serving.cancel()
         await asyncio.wait([serving], timeout=WAIT)
     assert {record.__dict__["cap"] for record in caplog.records} == {"mqtt_max_outbound_bytes"}
+
+
+async def test_client_that_reads_no_answers_is_not_read_from() -> None:
+    class Stuck(Page):
+        async def write(self, data: bytes) -> None:
+            await super().write(data)
+            if len(self.written) > 100:
+                await asyncio.Event().wait()
+
+    async with running(connection_inbox_max_bytes=100) as actor:
+        reader, writer = Line(), Stuck()
+        serving = asyncio.ensure_future(serve_connection(reader, writer, CONTEXT, actor))
+        reader.say(connect())
+        await until(lambda: writer.written)
+        link = actor.broker.sessions["c"].link
+        assert link is not None
+        shell = link.shell
+        assert isinstance(shell, MQTTConnectionActor)
+        for _ in range(200):
+            reader.say(PINGREQ * 32)
+            for _ in range(4):
+                await asyncio.sleep(0)
+        assert MAX_UNWRITTEN < link.unanswered <= MAX_UNWRITTEN + 64
+        assert not shell._unparked.is_set()
+        serving.cancel()
+        await asyncio.wait([serving], timeout=WAIT)

@@ -264,3 +264,14 @@ def test_verdicts_about_topics_without_end_are_forgotten(length: int) -> None:
     assert len(asked) == 9000
     assert bool(routes) is (length <= 256)
     assert sum(map(len, routes)) <= 4096 * 256
+
+
+@spec("MQTT 5.0 §3.3.2.3.3")
+def test_retained_message_that_expired_is_not_found() -> None:
+    retention = Retention(MQTTSettings())
+    expiring = {"message_expiry_interval": 5}
+    retention.keep(make_publication("a", b"x", properties=expiring, now=0.0), now=0.0)
+    assert [each.topic for each in retention.matching("a", now=4.9)] == ["a"]
+    assert retention.matching("a", now=5.0) == []
+    retention.sweep(5.0)
+    assert (len(retention), retention.bytes) == (0, 0)

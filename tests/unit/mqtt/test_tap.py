@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -41,9 +42,13 @@ async def running(actor: TapActor) -> AsyncIterator[TapActor]:
     task = asyncio.create_task(actor.run())
     try:
         yield actor
-    finally:
-        actor.stop()
-        await task
+    except BaseException:
+        task.cancel()  # a tap may wait for what never comes now
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        raise
+    actor.stop()
+    await task
 
 
 def collector(into: list[object]) -> Collect:

@@ -152,9 +152,13 @@ async def test_checks_that_wait_are_bounded(
     work.gate.clear()
     tasks = [asyncio.ensure_future(ask(passwords, request("alice", b"%d" % n))) for n in range(2)]
     await asyncio.sleep(0)
-    assert await ask(passwords, request("alice", b"w0nderland")) is ReasonCode.SERVER_BUSY
-    work.gate.set()
-    await asyncio.gather(*tasks)
+    try:
+        async with asyncio.timeout(10):
+            busy = await ask(passwords, request("alice", b"w0nderland"))
+    finally:
+        work.gate.set()
+    assert busy is ReasonCode.SERVER_BUSY
+    assert await asyncio.gather(*tasks) == [False, False]
     assert await ask(passwords, request("alice", b"w0nderland"))
 
 

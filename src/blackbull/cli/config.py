@@ -26,7 +26,10 @@ from blackbull.config import (
     make_settings,
     override,
 )
+from blackbull.forwarding import TrustedProxies
 from blackbull.runner import find
+from blackbull.server.listeners import listeners_of
+from blackbull.transport.listener import parse_proxies
 
 from .flags import Flags, Parser, add_flags, said, to_flags
 from .target import load_app
@@ -105,13 +108,27 @@ def collect(flags: Flags, app: object = None) -> list[Row]:
         ConfigurationError: a setting cannot be, or settings contradict each other.
     """
     with config_file(flags.config):
-        rows = list(_rows(Settings, override(find(app), said(flags))))
+        found = override(find(app), said(flags))
+        check_names(make_settings(Settings, found))
+        rows = list(_rows(Settings, found))
         for extension in app.extensions.values() if isinstance(app, BlackBull) else ():
             cls: type[SettingsClass] | None = getattr(extension, "settings_class", None)
             if cls is not None:
                 given: SettingsClass | None = getattr(extension, "settings", None)
                 rows += _rows(cls, find_settings(cls) if given is None else given_settings(given))
     return rows
+
+
+def check_names(settings: Settings) -> None:
+    """Refuse what names no place to listen, and no proxy: nothing could be served with it.
+
+    Raises:
+        ConfigurationError: a name is neither.
+    """
+    listeners_of(settings)
+    for proxies in (settings.trusted_proxies, parse_proxies(settings.proxy_protocol)):
+        if proxies and not isinstance(proxies, bool):
+            TrustedProxies(proxies)
 
 
 def _rows(cls: type[SettingsClass], found: Mapping[str, Found]) -> Iterator[Row]:

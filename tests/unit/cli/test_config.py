@@ -144,6 +144,9 @@ def test_config_of_an_asgi_application_has_the_servers_settings() -> None:
         ("", ["--bind", "x"], "--bind: 'x' is no place to listen"),
         ("", ["--bind", ":1", "--port", "1"], "--bind and --port both say where to listen"),
         ("bind = [1]", [], "bind in 'blackbull.toml' must be an array of texts"),
+        ("bind = ['nonsense::']", [], "no place to listen"),
+        ("trusted_proxies = 'nonsense'", [], "'nonsense' is no proxy to trust"),
+        ("proxy_protocol = 'nonsense'", [], "'nonsense' is no proxy to trust"),
         ("", ["absent:app"], "there is no module 'absent'"),
     ],
 )

@@ -7,6 +7,7 @@ import socket
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -119,7 +120,16 @@ def test_script_with_nothing_to_serve_is_one_line(tmp_path: Path) -> None:
     assert "without HTTP there is nothing to serve" in one_line([str(script)], cwd=tmp_path)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.fixture
+def heeded() -> Iterator[None]:
+    """Let programs heed SIGHUP, also where the tests run by nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("heeded")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signal_ends_the_program_with_status_0(script: Path, number: signal.Signals) -> None:
     with Program([str(script)]) as program:
         program.serving()

@@ -698,3 +698,17 @@ def listens(port: int) -> bool:
     except ConnectionRefusedError:
         return False
     return True
+
+
+def test_hangup_that_workers_get_as_well_cuts_no_request(write: Write) -> None:
+    with Program([str(write(WAITS)), "--workers", "2", "0.5"]) as program:
+        port = program.serving()["http"]
+        pids = everyone(port, 2)
+        with connected(port, "/wait") as peer:
+            program.said("handler: started")
+            for pid in pids:
+                os.kill(int(pid), signal.SIGHUP)
+            program.signal(signal.SIGHUP)
+            assert peer.makefile("rb").read().endswith(b"finished")
+        program.serving(times=2)
+    assert not any("died" in line for line in said_by(program))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from types import FrameType
 from typing import Final, TypeAlias
 
-SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Handler: TypeAlias = Callable[[int, FrameType | None], object] | int | None
 
@@ -34,7 +34,10 @@ class Signals:
         # Only the main thread may have handlers; elsewhere whoever started the thread ends it.
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
-                self._before[number] = signal.getsignal(number)
+                before = signal.getsignal(number)
+                if number == signal.SIGHUP and before is not signal.SIG_DFL:
+                    continue  # nohup, or the program's own
+                self._before[number] = before
                 self._loop.add_signal_handler(number, self._first)
         return self
 
@@ -60,7 +63,7 @@ class Signals:
     def on_hangup(self, call: Callable[[], object]) -> None:
         """Let SIGHUP mean *call*, unless there is a terminal whose end it would tell."""
         if self._before and not os.isatty(0):
-            self._before[signal.SIGHUP] = signal.getsignal(signal.SIGHUP)
+            self._before.setdefault(signal.SIGHUP, signal.getsignal(signal.SIGHUP))
             self._loop.add_signal_handler(signal.SIGHUP, call)
 
     def _first(self) -> None:

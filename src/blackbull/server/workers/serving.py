@@ -125,11 +125,15 @@ async def serving(
         wrap=count_requests(settings, lambda: worker.tell("retire")),
         origins=open_origins(worker) if settings.max_connections_per_address else None,
     )  # fmt: skip
+
+    def hang_up() -> None:  # the supervisor's business, but many tell all processes
+        if any(each.tls for each in server.listening):
+            server.reload_certificates()
+
     with Signals(asyncio.get_running_loop(), stop=worker.stop) as signals:
+        signals.on_hangup(hang_up)
         if not await signals.unless_stopped(start(server.prepare)):
             return
-        if any(each.tls for each in server.listening):
-            signals.on_hangup(server.reload_certificates)
         worker.server = server
         worker.tell("ready", {"listening": describe(server.listening),
                               "protocols": server.protocols})  # fmt: skip

@@ -29,6 +29,7 @@ async def pid(reader, writer, ctx):
 if __name__ == "__main__":
     app.run(port=0, workers=3)
 """
+WORKERS = 3
 LIMIT = 6
 ATTEMPTS = 40
 """So many are refused one after the other only if no worker lets anybody in any more."""
@@ -70,6 +71,13 @@ class Client:
         while refused < ATTEMPTS:
             refused = 0 if self.try_once() else refused + 1
         return len(self.kept)
+
+    def meet(self) -> int:
+        """Return the worker that accepts one more connection, which does not stay."""
+        self.take(1)
+        pid = self.kept[0][1]
+        self.drop()
+        return pid
 
     def drop(self, pid: int | None = None) -> None:
         """Close the connections to one worker, or all."""
@@ -127,11 +135,17 @@ def test_worker_that_is_killed_gives_its_share_back(tmp_path: Path) -> None:
 
 def test_workers_that_are_being_replaced_count_as_well(tmp_path: Path) -> None:
     with run(tmp_path) as program, ExitStack() as opened:
-        client = Client(program.serving()["pid"], "127.0.0.2", opened)
+        port = program.serving()["pid"]
+        client, somebody = (Client(port, f"127.0.0.{n}", opened) for n in (2, 3))
         client.take(LIMIT - 2)
         old = client.workers
+        while len(old) < WORKERS:
+            old.add(somebody.meet())
         program.signal(signal.SIGHUP)
         program.serving(times=2)
+        met = 0
+        while met < ATTEMPTS:  # the old ones accept until they know
+            met = 0 if somebody.meet() in old else met + 1
         assert client.take_all() == LIMIT, program.lines
         new = client.workers - old
         assert new

@@ -7,6 +7,7 @@ for each observer; one that a task answers has its channels wrapped as well.
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final, cast
@@ -123,7 +124,7 @@ class _Observed:
                 _report(observer, conn)
 
 
-class _Exchange:
+class _Exchange(ABC):
     """One exchange that a task answers: its channels, and what has passed through them.
 
     Args:
@@ -161,9 +162,9 @@ class _Exchange:
         self.told = False
         self.wrapped_receive = receive
 
+    @abstractmethod
     async def send(self, message: ResponseMessage) -> None:
         """Send *message* and take note of it."""
-        raise NotImplementedError
 
     def end(self) -> None:
         """It is over; what is sent afterwards does not count."""

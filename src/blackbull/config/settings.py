@@ -276,6 +276,22 @@ class Settings:
         maximum=2147483647,
         sentence="Connections that the system holds ready for a listener that is busy.",
     )
+    socket_sndbuf: int = setting(
+        0,
+        "BB_SOCKET_SNDBUF",
+        kind=Kind.COUNT,
+        unit="bytes",
+        maximum=1073741823,
+        sentence="What the system keeps for a peer that does not read; 0: it finds out by itself.",
+    )
+    socket_rcvbuf: int = setting(
+        0,
+        "BB_SOCKET_RCVBUF",
+        kind=Kind.COUNT,
+        unit="bytes",
+        maximum=1073741823,
+        sentence="What it keeps of a peer's until we read it (TCP's window); 0: it finds out.",
+    )
     header_timeout: float = setting(
         10.0,
         "BB_HEADER_TIMEOUT",

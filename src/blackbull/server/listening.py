@@ -14,10 +14,10 @@ from blackbull.transport.accepting import Accepting, accepting
 from blackbull.transport.accepting import MakeProtocol as Make
 from blackbull.transport.listener import Listener
 from blackbull.transport.proxied import MakeProtocol
+from blackbull.transport.socket_options import SocketOptions
 from blackbull.transport.socket_protocol import SocketProtocol
 from blackbull.transport.sockets import OwnSockets, SocketSource, is_dual_stack
 from blackbull.transport.tls import TLSOption
-from blackbull.transport.vanished import notice_vanished
 from blackbull.transport.where import InheritedFd, Tcp, Where
 
 from .door import Door
@@ -93,20 +93,20 @@ class ListeningSockets:
         source: Where the sockets come from.
         tls: Lets listeners speak TLS.
         backlog: Connections that the system holds ready for a listener that is busy.
-        user_timeout_ms: Milliseconds that a peer's system may acknowledge nothing; 0: the system's.
+        options: Those of the connections.
 
     Attributes:
         addresses: Where there is a socket, in the order of opening.
     """
 
     def __init__(
-        self, source: SocketSource, *, tls: ServerTLS, backlog: int, user_timeout_ms: int = 0
+        self, source: SocketSource, *, tls: ServerTLS, backlog: int, options: SocketOptions
     ) -> None:
         self.addresses: list[Listening] = []
         self._source = source
         self._tls = tls
         self._backlog = backlog
-        self._user_timeout_ms = user_timeout_ms
+        self._options = options
         self._opened: list[Where] = []
         self._accepting: list[ListeningSocket] = []
         self._kept: list[ListeningSocket] = []
@@ -147,7 +147,7 @@ class ListeningSockets:
         alone = isinstance(self._source, OwnSockets) and not isinstance(where, InheritedFd)
 
         async def prepare(sock: socket.socket) -> ListeningSocket:
-            notice_vanished(sock, timeout_ms=self._user_timeout_ms)
+            self._options.apply(sock)
             each = await accepting(
                 door.loop, sock, make, backlog=self._backlog, scarce=door.files_exhausted
             )

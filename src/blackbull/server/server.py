@@ -20,6 +20,7 @@ from blackbull.observer import Observer, tell
 from blackbull.transport.accepting import max_files
 from blackbull.transport.deadline import Wheel
 from blackbull.transport.listener import Listener, parse_proxies
+from blackbull.transport.socket_options import SocketOptions
 from blackbull.transport.socket_protocol import SocketProtocol
 from blackbull.transport.sockets import OwnSockets, SocketSource
 from blackbull.transport.where import InheritedFd, Tcp, Unix, Where
@@ -119,7 +120,11 @@ class Server:
             sockets or OwnSockets(),
             tls=self.tls,
             backlog=settings.socket_backlog,
-            user_timeout_ms=settings.tcp_user_timeout_ms,
+            options=SocketOptions(
+                user_timeout_ms=settings.tcp_user_timeout_ms,
+                send_buffer=settings.socket_sndbuf,
+                receive_buffer=settings.socket_rcvbuf,
+            ),
         )
         self._service: HTTPService | None = None
         self._started = False

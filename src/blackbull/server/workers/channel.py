@@ -41,11 +41,13 @@ class Message:
         say: What it is about.
         content: The rest of it.
         files: Descriptors that came with it; whoever takes the message closes them.
+        torn: Not all of them came: this process may have no more open.
     """
 
     say: str
     content: Content
     files: list[int] = field(default_factory=list)
+    torn: bool = False
 
     def text(self, key: str) -> str:
         """Return the text called *key*; empty if there is none."""
@@ -177,9 +179,8 @@ class Channel:
     def _parse(self, line: bytes) -> Message:
         content = cast("Content", json.loads(line))
         count = int(cast("int", content.pop("files")))
-        return Message(
-            str(content.pop("say")), content, [self._files.popleft() for _ in range(count)]
-        )
+        files = [self._files.popleft() for _ in range(min(count, len(self._files)))]
+        return Message(str(content.pop("say")), content, files, torn=len(files) < count)
 
     def _lose(self) -> None:
         self.closed = True

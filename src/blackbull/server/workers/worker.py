@@ -55,6 +55,11 @@ class ChannelSockets:
         answer = self._worker.ask("open", content)
         if answer.say == "refused":
             raise ConfigurationError(answer.text("line"))
+        if answer.torn:
+            answer.drop()
+            raise ConfigurationError(
+                f"cannot listen on {where}: too many files are open; raise the limit (ulimit -n)"
+            )
         return [socket.socket(fileno=fd) for fd in answer.files]
 
     def release(self, where: Where) -> None:
@@ -161,7 +166,7 @@ class ChannelWorker(Worker):
         answer = await self._question("owner", content)
         if answer.say == "no protocol":
             raise LookupError(f"the owner has no protocol {protocol!r}")
-        if answer.say != "joined":
+        if answer.say != "joined" or answer.torn:
             raise ConnectionLost("there is no owner now; try again")
         if self._acceptor is None:
             self._acceptor = _Dialled(Wheel(self._loop))
@@ -243,7 +248,7 @@ class ChannelWorker(Worker):
                 self.drain_timeout = message.number("drain")
                 self.replaced = bool(message.number("replaced"))
                 self.stop.set()
-            case "lend" | "serve" if self.server is not None:
+            case "lend" | "serve" if self.server is not None and not message.torn:
                 self._run(self._lend if message.say == "lend" else self._serve, message)
             case "give back" if self.server is not None:
                 self.server.give_back(message.text("key"))

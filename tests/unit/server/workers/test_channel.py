@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 from collections.abc import Iterator
 
@@ -107,3 +108,23 @@ def test_closed_channel_leaves_no_descriptor(pair: Pair) -> None:
     two.close()
     one.close()
     assert len(os.listdir("/proc/self/fd")) == before - 2
+
+
+def test_descriptors_that_there_is_no_room_for_are_missed(pair: Pair) -> None:
+    one, two = pair
+    with socket.socket() as sock:
+        one.send("full", files=[sock])
+        one.send("next", files=[sock])
+        one.send("last")
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        free = os.dup(0)
+        os.close(free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
+        try:
+            messages = all_of(two)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert [(each.say, each.torn) for each in messages] == [
+        ("full", True), ("next", True), ("last", False),
+    ]  # fmt: skip
+    assert all(not each.files for each in messages)

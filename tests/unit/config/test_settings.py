@@ -64,6 +64,8 @@ def test_settings_defaults_are_the_documented_ones() -> None:
         "BB_MAX_CONNECTIONS": 0,
         "BB_MAX_CONNECTIONS_PER_ADDRESS": 0,
         "BB_SOCKET_BACKLOG": 1024,
+        "BB_SOCKET_SNDBUF": 0,
+        "BB_SOCKET_RCVBUF": 0,
         "BB_HEADER_TIMEOUT": 10,
         "BB_BODY_TIMEOUT": 30,
         "BB_BODY_TOTAL_TIMEOUT": 1800,

@@ -122,7 +122,8 @@ async def test_write_slow_peer_that_takes_some_is_given_more_time() -> None:
     writer = StreamWriter(conn, timeout=0.01, queued=lambda: remaining.pop(0))
     writer.writing_paused()
     with pytest.raises(WriteTimeout):
-        await writer.write(b"x")
+        async with asyncio.timeout(5):
+            await writer.write(b"x")
     assert remaining == []
     await turns()
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 MAX_BLOCKS: Final = 8
 """Batches of lines that are handed over together: waking the other thread costs the loop a lot."""
 
+MAX_BYTES: Final = 1024 * 1024
+"""Bytes of these after which they are handed over, however few: far less than may wait there."""
+
 CLOSE_SECONDS: Final = 1.0
 """How long a server that stops waits for the program's handlers to take the last records."""
 
@@ -46,7 +49,7 @@ class AccessLog:
 
     __slots__ = (
         "_batch_size", "_blocks", "_desk", "_done", "_entries", "_interval", "_loop",
-        "_max_queued", "_queued", "_render", "_timer", "_waiting", "now", "owned",
+        "_max_queued", "_queued", "_render", "_size", "_timer", "_waiting", "now", "owned",
     )  # fmt: skip
 
     def __init__(
@@ -67,6 +70,7 @@ class AccessLog:
         self._queued: deque[tuple[list[Entry] | Lines, int]] = deque()
         self._render = render
         self._blocks: list[Lines] = []
+        self._size = 0
         self._timer: asyncio.TimerHandle | None = None
         self._waiting = 0
         self._entries: list[Entry] = []
@@ -88,9 +92,11 @@ class AccessLog:
         elif self._render is None or self._batch_size == 1:
             self._hand_over()
         else:
-            self._blocks.append(self._render(self._entries))
+            block = self._render(self._entries)
+            self._blocks.append(block)
+            self._size += len(block.text)
             self._entries = []
-            if len(self._blocks) >= MAX_BLOCKS:
+            if len(self._blocks) >= MAX_BLOCKS or self._size >= MAX_BYTES:
                 self._hand_over()
 
     def answered(self, conn: Connection, response: Response, began: float) -> None:
@@ -201,6 +207,7 @@ class AccessLog:
         if self._render is None:
             return entries, len(entries)
         blocks, self._blocks = self._blocks, []
+        self._size = 0
         if entries:
             blocks.append(self._render(entries))
         lost = sum(block.lost for block in blocks)

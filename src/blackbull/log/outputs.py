@@ -15,7 +15,7 @@ from .sinks import Sink, writable
 from .thread import Item, Lines, Output
 
 MAX_BACKLOG: Final = 4 * 1024 * 1024
-"""Bytes of lines that wait for a reader."""
+"""Bytes of lines that wait for a reader, unless they are what came last."""
 
 logger = logging.getLogger("blackbull.log")
 
@@ -83,7 +83,7 @@ class LineOutput(Output):
         self.sink.close()
 
     def _keep(self, block: bytes, count: int) -> None:
-        if self._size + len(block) > MAX_BACKLOG:
+        if self._size and self._size + len(block) > MAX_BACKLOG:
             self._lost += count
         else:
             self._backlog.append(block)

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from blackbull.config import Settings
-from blackbull.log.access import AccessLog, open_access_log
+from blackbull.log.access import MAX_BYTES, AccessLog, open_access_log
 from blackbull.log.context import RequestIdFilter
 from blackbull.log.handler import BatchWriteHandler
+from blackbull.log.thread import Lines
 from blackbull.response import Response
 from tests.unit.log.entries import PEER, Pile, entry, request
 
@@ -64,6 +65,21 @@ async def test_batch_that_is_full_does_not_wait() -> None:
     assert desk.sizes == [3, 3]
     log.close()
     assert desk.sizes == [3, 3, 1]
+
+
+async def test_lines_are_handed_over_before_they_are_more_than_may_wait() -> None:
+    desk = Pile()
+    log = AccessLog(
+        asyncio.get_running_loop(), desk, batch_size=2, interval=60,
+        render=lambda entries: Lines(b"x" * (MAX_BYTES // 2), len(entries)),
+    )  # fmt: skip
+    for _ in range(5):
+        log.add(entry(request()))
+    assert [len(item.text) for item in desk.items if isinstance(item, Lines)] == [MAX_BYTES]
+    log.close()
+    assert [len(item.text) for item in desk.items if isinstance(item, Lines)] == [
+        MAX_BYTES, MAX_BYTES // 2,
+    ]  # fmt: skip
 
 
 async def test_entries_beyond_what_may_wait_are_lost_and_counted() -> None:

@@ -91,6 +91,14 @@ def test_backlog_is_bounded_and_what_is_lost_is_said_behind_what_waited() -> Non
     assert lines[-1] == "WARNING blackbull.log: 7 log records lost"
 
 
+def test_more_than_may_wait_is_written_where_nothing_waits() -> None:
+    sink = Taking()
+    output = LineOutput(PlainFormatter(), sink)
+    output.take("x" * (2 * MAX_BACKLOG))
+    assert not output.retry(0.0)
+    assert len(sink.got) == 2 * MAX_BACKLOG + 1
+
+
 def test_disk_that_is_full_loses_records_and_says_so_when_there_is_room() -> None:
     sink = Taking()
     sink.error = OSError(errno.ENOSPC, "full")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+
 import pytest
 
 from tests.conformance.peer import App, conversation, refused
@@ -54,6 +56,17 @@ async def test_bare_lf_is_400(wire: bytes) -> None:
 @pytest.mark.parametrize("wire", [b"\x16\x03\x01\x02\x00\x01\x00", b"SSH-2.0-x\r\n", b"\r\n\r\n"])
 async def test_another_protocol_is_refused_at_once(wire: bytes) -> None:
     assert (await refused(wire)).status == 400
+
+
+@spec("RFC 9112 §2.2", "RFC 8446 §5.1")
+async def test_tls_handshake_is_called_by_its_name() -> None:
+    hello = ssl.MemoryBIO()
+    client = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), hello, server_hostname="a.test")
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    reply = await refused(hello.read())
+    assert reply.status == 400
+    assert reply.body == b"a TLS handshake, but there is no TLS on this port\n"
 
 
 @spec("RFC 9112 §2.3", "RFC 9110 §2.5")

@@ -10,6 +10,9 @@ from blackbull.protocol.grammar import ABSOLUTE_FORM, BAD_PERCENT, HOST, REQUEST
 
 from .limits import HTTP1Limits
 
+HANDSHAKE: Final = b"\x16\x03"
+"""What TLS begins with (RFC 8446 §5.1): the client was told https, and the server nothing of it."""
+
 VERSIONS: Final = {b"HTTP/1.1": "1.1", b"HTTP/1.0": "1.0"}
 
 
@@ -54,7 +57,7 @@ def parse_request_line(line: bytes, limits: HTTP1Limits, *, secure: bool) -> Req
     check_line_length(line, limits)
     match = REQUEST_LINE.fullmatch(line)
     if match is None:
-        raise malformed("the request line is not 'method target HTTP/x.y'", "RFC 9112 §3")
+        raise no_request_line(line, "the request line is not 'method target HTTP/x.y'")
     method, target, protocol = match.groups()
     version = VERSIONS.get(protocol) or minor_version(protocol)
     if method == b"CONNECT":
@@ -140,7 +143,7 @@ def check_line_start(start: bytes, limits: HTTP1Limits) -> None:
     check_line_length(start.removesuffix(b"\r"), limits)
     method = start[: limits.max_header_line].partition(b" ")[0]
     if not TOKEN.fullmatch(method):
-        raise malformed("the request line does not begin with a method", "RFC 9112 §3.1")
+        raise no_request_line(start, "the request line does not begin with a method")
 
 
 def decode_path(raw_path: bytes) -> str:
@@ -162,6 +165,13 @@ def decode_path(raw_path: bytes) -> str:
 def too_large(limit: str, allowed: int, seen: int) -> LimitExceeded:
     """Return the error for a head that passes a limit: 431."""
     return LimitExceeded(limit, allowed=allowed, seen=seen, code=431, spec="RFC 6585 §5")
+
+
+def no_request_line(start: bytes, why: str) -> RemoteProtocolError:
+    """Return the error for *start*, which is no request line because of *why*, or is TLS."""
+    if start.startswith(HANDSHAKE):
+        why = "a TLS handshake, but there is no TLS on this port"
+    return malformed(why, "RFC 9112 §3")
 
 
 def malformed(message: str, spec: str) -> RemoteProtocolError:

@@ -40,6 +40,7 @@ from .http2_handlers import Handlers
 from .http2_tunnel import HTTP2Tunnel
 from .http2_tunnels import Tunnels
 from .http2_watch import (
+    ANNOUNCE,
     HEAD,
     LEAVE,
     PONG,
@@ -65,6 +66,14 @@ LIFE: Final = b"alive?\0\0"
 
 FAILED: Final = Response(b"", 500, "")
 """The last resort: an application answers its errors itself."""
+
+
+# How the peer is told that we leave
+SAID: Final = 0
+DUE: Final = 1
+"""It is busy: when it asks for something, or is silent for a moment."""
+BEHIND: Final = 2
+"""When that is answered."""
 
 
 class Arrival:
@@ -103,9 +112,27 @@ class HTTP2Consumer(Consumer):
     """
 
     __slots__ = (
-        "_arriving", "_begin", "_closed", "_complaints", "_log", "_scheduled", "_serving",
-        "_stalls", "_time", "_watch", "_windows", "at_eof", "handlers", "machine", "send_buffer",
-        "service", "stopping", "tunnels", "view", "write_paused",
+        "_arriving",
+        "_begin",
+        "_closed",
+        "_complaints",
+        "_farewell",
+        "_log",
+        "_scheduled",
+        "_serving",
+        "_stalls",
+        "_time",
+        "_watch",
+        "_windows",
+        "at_eof",
+        "handlers",
+        "machine",
+        "send_buffer",
+        "service",
+        "stopping",
+        "tunnels",
+        "view",
+        "write_paused",
     )  # fmt: skip
 
     def __init__(self, view: ConnectionView, service: HTTPService, *, parser: HeadParser) -> None:
@@ -120,6 +147,7 @@ class HTTP2Consumer(Consumer):
         self.at_eof = False
         self.stopping = False
         self.write_paused = False
+        self._farewell = SAID  # or there is none to be said
         self._arriving: dict[int, Arrival] = {}
         self._scheduled = False
         self._serving = False
@@ -144,6 +172,8 @@ class HTTP2Consumer(Consumer):
         events = machine.receive(data, now)
         if self._closed:
             return
+        if self._farewell:
+            self._choose_farewell()
         self._serving = True
         begin = self._begin
         log = self._log
@@ -231,6 +261,8 @@ class HTTP2Consumer(Consumer):
                 self.machine.send_ping(LIFE)
             elif what == PONG:
                 self._fail("h2_ping_timeout", settings.h2_ping_timeout, ErrorCode.NO_ERROR)
+            elif what == ANNOUNCE:
+                self._announce()
             elif what == LEAVE:
                 self.machine.finish_shutdown()
             elif what == HEAD and self.machine.greeted:
@@ -242,16 +274,34 @@ class HTTP2Consumer(Consumer):
     def shutdown(self) -> None:
         """Say that we leave, and answer what has begun (RFC 9113 §6.8)."""
         self.stopping = True
-        self.machine.shutdown()
         grace = self.service.leaving.grace
-        if grace > 0:
-            self._watch.leave(self._time(), within=grace)
-        else:
+        at_once = grace <= 0 or self._watch.leave(self._time(), within=grace)
+        if at_once:
+            self.machine.shutdown()
+        if grace <= 0:
             self.machine.finish_shutdown()
         self.tunnels.shutdown()
         for exchange in list(self.handlers.open.values()):
             exchange.end_events()
         self._flush()
+        self._farewell = SAID if at_once else DUE
+
+    def _choose_farewell(self) -> None:
+        """The client, which is to be told that we leave, asks for something.
+
+        One with many streams prepares requests while it reads answers, and loses what it has not
+        sent if GOAWAY is behind these: it goes before the next ones. One with a single stream may
+        lose the answer behind GOAWAY, as the Python library h2 does: there it goes last.
+        """
+        if self.machine.open_streams > 1:
+            self._announce()
+        else:
+            self._farewell = BEHIND
+
+    def _announce(self) -> None:
+        if self._farewell:
+            self._farewell = SAID
+            self.machine.shutdown()
 
     # Events
 
@@ -553,6 +603,9 @@ class HTTP2Consumer(Consumer):
             view.send(data)
             if len(data) < MAX_BATCH:
                 break
+        if self._farewell == BEHIND and not machine.open_streams:
+            self._announce()
+            view.send(machine.data_to_send(MAX_BATCH))
         for stream_id in machine.relieved():
             waiting = self.handlers.open.get(stream_id) or self.tunnels.open.get(stream_id)
             if waiting is not None:

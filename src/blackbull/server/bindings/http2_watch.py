@@ -33,6 +33,11 @@ PONG: Final = 4
 """It gave none."""
 LEAVE: Final = 5
 """The peer had its time to see that we leave: the last request is to be named."""
+ANNOUNCE: Final = 6
+"""The peer, which was busy, has asked for nothing since: it is told that we leave."""
+
+LULL: Final = 0.25
+"""Seconds for which a peer may say nothing that is busy."""
 
 
 class Watch:
@@ -44,7 +49,9 @@ class Watch:
         now: Seconds of the loop's clock: the connection begins.
     """
 
-    __slots__ = ("_armed", "_deadline", "_due", "_queued", "_settings", "_streams_interval")
+    __slots__ = (
+        "_armed", "_deadline", "_due", "_heard", "_queued", "_settings", "_streams_interval",
+    )  # fmt: skip
 
     def __init__(self, deadline: Deadline, settings: Settings, *, now: float) -> None:
         self._deadline = deadline
@@ -52,8 +59,9 @@ class Watch:
         waits = (settings.write_timeout, settings.body_timeout, settings.body_total_timeout)
         times = [seconds for seconds in waits if seconds > 0]
         self._streams_interval = min(times) / LOOKS if times else inf
-        self._due = [inf] * 6
+        self._due = [inf] * 7
         self._armed = inf
+        self._heard = -inf
         self._queued = 0
         self._set(HEAD, settings.header_timeout, now)
         self._set(SILENCE, settings.h2_idle_timeout, now)
@@ -72,6 +80,7 @@ class Watch:
             busy: There are streams.
         """
         due = self._due
+        self._heard = now
         timeout = self._settings.h2_idle_timeout
         due[SILENCE] = now + timeout if timeout > 0 else inf
         due[PONG] = inf
@@ -91,9 +100,17 @@ class Watch:
         """It does again."""
         self._due[WRITE] = inf
 
-    def leave(self, now: float, *, within: float) -> None:
-        """We said that we leave: the peer may take *within* seconds to see it."""
+    def leave(self, now: float, *, within: float) -> bool:
+        """We leave: the peer may take *within* seconds to see it.
+
+        Returns:
+            False if it is told later, when it asks next or :data:`ANNOUNCE` is due.
+        """
         self._set(LEAVE, within, now)
+        if now >= self._heard + LULL:
+            return True
+        self._set(ANNOUNCE, LULL, now)
+        return False
 
     def expire(self, now: float, *, busy: bool, queued: int) -> list[int]:
         """The deadline has passed: return what is due, and see to the rest.

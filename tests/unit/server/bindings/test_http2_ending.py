@@ -16,6 +16,7 @@ from blackbull.native import (
     ResponseStart,
     Send,
 )
+from blackbull.server.bindings.http2_watch import LULL
 from tests.fault.caps import caps
 from tests.spec import spec
 from tests.unit.server.bindings.http2_talk import App, Clock, Talk, echo, waiting
@@ -29,6 +30,10 @@ def frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
     """Return a frame, sound or not."""
     size = len(payload).to_bytes(3, "big")
     return size + bytes((kind, flags)) + stream_id.to_bytes(4, "big") + payload
+
+
+GOING = frame(7, 0, 0, LAST.to_bytes(4, "big") + bytes(4))
+"""GOAWAY that names no stream."""
 
 
 # We leave
@@ -60,13 +65,71 @@ async def test_shutdown_says_so_twice_and_answers_what_came_between() -> None:
     talk.service.close()
 
 
-async def test_shutdown_of_an_idle_connection_needs_one_round_trip() -> None:
+async def test_shutdown_of_an_idle_connection_needs_one_round_trip(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    time = Clock(monkeypatch)
     talk = await Talk(App()).begin()
     assert (await talk.ask()).status == 200
+    talk.pass_time(time, LULL)
     talk.view.shutdown()
     assert not talk.view.closed
     talk.view.feed(frame(6, 1, 0, b"leaving\0"))
     assert talk.view.sent.endswith(frame(7, 0, 0, (1).to_bytes(4, "big") + bytes(4)))
+    assert talk.view.closed
+    talk.service.close()
+
+
+async def test_client_with_many_streams_reads_that_we_leave_before_the_next_answers() -> None:
+    """It prepares requests while it reads answers, and loses them where it reads GOAWAY next."""
+    talk = await Talk(App()).begin()
+    assert (await talk.ask()).status == 200
+    talk.view.take_sent()
+    talk.view.shutdown()
+    assert talk.view.sent == b""
+    talk.client.request()
+    late = talk.client.request()
+    talk.view.feed(talk.client.wire())
+    sent = talk.view.take_sent()
+    assert sent.startswith(GOING)
+    assert frame(6, 0, 0, b"leaving\0") in sent
+    assert late.to_bytes(4, "big") in sent
+    talk.view.feed(frame(6, 1, 0, b"leaving\0"))
+    assert talk.view.sent.startswith(frame(7, 0, 0, late.to_bytes(4, "big") + bytes(4)))
+    assert talk.view.closed
+    talk.service.close()
+
+
+async def test_client_with_one_stream_reads_its_answer_before_that_we_leave() -> None:
+    """The Python library h2 takes nothing more after GOAWAY."""
+    talk = await Talk(App()).begin()
+    assert (await talk.ask()).status == 200
+    talk.view.shutdown()
+    talk.view.take_sent()
+    talk.client.request()
+    talk.view.feed(talk.client.wire())
+    answer, told, _ = bytes(talk.view.take_sent()).partition(GOING)
+    assert answer
+    assert told
+    talk.view.feed(frame(6, 1, 0, b"leaving\0"))
+    assert talk.view.closed
+    talk.service.close()
+
+
+async def test_busy_client_that_asks_no_more_is_told_in_a_moment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    time = Clock(monkeypatch)
+    talk = await Talk(App()).begin()
+    assert (await talk.ask()).status == 200
+    talk.view.take_sent()
+    talk.view.shutdown()
+    assert talk.view.sent == b""
+    talk.pass_time(time, LULL)
+    assert talk.view.sent.startswith(GOING)
+    talk.pass_time(time, 0.1)
+    assert talk.view.sent.count(GOING) == 1
+    talk.view.feed(frame(6, 1, 0, b"leaving\0"))
     assert talk.view.closed
     talk.service.close()
 
@@ -85,11 +148,13 @@ async def test_shutdown_does_not_wait_for_a_client_that_does_not_look(
 
 
 @spec("RFC 9113 §6.8", "streams above the last")
-async def test_request_after_the_last_is_refused() -> None:
+async def test_request_after_the_last_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    time = Clock(monkeypatch)
     gate = asyncio.Event()
     talk = await Talk(App({"/": waiting(gate)})).begin()
     talk.client.request()
     talk.exchange()
+    talk.pass_time(time, LULL)
     talk.view.shutdown()
     talk.view.feed(frame(6, 1, 0, b"leaving\0"))
     talk.client.request()

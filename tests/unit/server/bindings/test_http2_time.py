@@ -18,9 +18,11 @@ from blackbull.native import Receive, ResponseBody, ResponseStart, Send
 from blackbull.response import Response
 from blackbull.server.bindings.http2 import HTTP2Binding
 from blackbull.server.bindings.http2_watch import (
+    ANNOUNCE,
     HEAD,
     LEAST_TAKEN,
     LEAVE,
+    LULL,
     PONG,
     SILENCE,
     STREAMS,
@@ -432,9 +434,17 @@ def test_watch_notices_several_things_at_once() -> None:
     watched, deadline = watch(header_timeout=10, write_timeout=8, body_timeout=20)
     watched.hear(100.0, head=True, busy=True)
     watched.pause(100.0, queued=0)
-    watched.leave(100.0, within=1.0)
+    assert watched.leave(100.0 + LULL, within=1.0)
     assert expire(watched, deadline, 111.0, busy=True) == [HEAD, WRITE, STREAMS, LEAVE]
     assert watched.write_looks == 4
+
+
+def test_watch_puts_off_what_a_busy_peer_is_told() -> None:
+    watched, deadline = watch()
+    watched.hear(100.0, head=False, busy=False)
+    assert not watched.leave(100.01, within=1.0)
+    assert expire(watched, deadline, 100.01 + LULL) == [ANNOUNCE]
+    assert expire(watched, deadline, 101.1) == [LEAVE]
 
 
 def test_watch_looks_at_streams_while_there_are_some() -> None:

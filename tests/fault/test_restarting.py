@@ -117,7 +117,7 @@ def test_rolling_restart_under_wrk_fails_no_request(app: str) -> None:
         assert wrk_requests(said[0]) > 100
 
 
-@pytest.mark.parametrize(("path", "lost"), [("quick", 0), ("", 64)])
+@pytest.mark.parametrize(("path", "lost"), [("quick", 0), ("", 16)])
 def test_rolling_restart_under_h2load_answers_every_request_that_was_sent(
     app: str, path: str, lost: int
 ) -> None:
